@@ -1,0 +1,60 @@
+"""Which tokens a prompt has and which answer it gets: the same for the same prompt and seed, everywhere.
+
+One token is one word. Some words take several bytes per character, so that a client which cuts UTF-8 at a
+read boundary is found out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+
+VOCABULARY_SIZE = 49152
+
+WORDS = (
+    "the", "lighthouse", "keeper", "walked", "down", "stairs", "and", "opened", "door", "to", "a", "quiet",
+    "harbour", "where", "boats", "waited", "for", "morning", "wind", "over", "grey", "water", "under",
+    "seven", "lamps", "nobody", "had", "counted", "again", "café", "Straße", "naïve", "smörgåsbord", "маяк",
+    "лодка", "φάρος", "灯台", "港口", "항구", "מגדלור", "⚓", "🚢", "👩‍🚀", "fin.",
+)  # fmt: skip
+
+
+def token_id(word: str) -> int:
+    """The id that stands for a word, in prompts and answers alike."""
+    return zlib.crc32(word.encode()) % VOCABULARY_SIZE
+
+
+def chat_prompt(messages: Sequence[tuple[str, str]]) -> tuple[int, ...]:
+    """Token ids of a chat given as (role, text): one mark per message, its words, and the answer's mark."""
+    words: list[str] = []
+    for role, text in messages:
+        words.append(f"<|{role}|>")
+        words.extend(text.split())
+    words.append("<|assistant|>")
+    return tuple(map(token_id, words))
+
+
+def text_prompt(text: str) -> tuple[int, ...]:
+    """Token ids of a plain prompt; an empty one still has the token that begins every sequence."""
+    return tuple(map(token_id, text.split())) or (token_id("<|begin|>"),)
+
+
+def prompt_digest(prompt: Sequence[int]) -> str:
+    """A short name of a prompt's exact tokens, for the prefix cache and for drawing the answer."""
+    return hashlib.sha256(array("q", prompt).tobytes()).hexdigest()
+
+
+def natural_length(digest: str, seed: int, lengths: tuple[int, int]) -> int:
+    """Tokens after which this prompt's answer ends by itself, within `lengths` (both ends included)."""
+    return random.Random(f"length {seed} {digest}").randint(*lengths)
+
+
+def answer_words(digest: str, seed: int) -> Iterator[str]:
+    """The answer's words without end, each with the space that parts it from the one before."""
+    rng = random.Random(f"words {seed} {digest}")
+    yield rng.choice(WORDS)
+    while True:
+        yield f" {rng.choice(WORDS)}"
