@@ -1,0 +1,147 @@
+"""Keeps converted checkpoints, so that a model is fetched and converted once per machine.
+
+A directory of the cache is either whole or absent: it is built under another name, gets its manifest last
+and is then renamed. Two processes that want the same model take turns on a lock; what a killed process left
+half made is removed by the next one that holds the lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from accounting.errors import MachineError, ModelError
+from serving.models.catalogue import PackagedModel
+
+CONVERTER_VERSION = 1  # raise it when a converter's output changes: older directories are then not used
+_MANIFEST = "manifest.json"
+
+
+def cache_root(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where kilotoken keeps what it can make again: $KILOTOKEN_CACHE, else the XDG cache directory."""
+    if chosen := environment.get("KILOTOKEN_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    if xdg := environment.get("XDG_CACHE_HOME"):
+        return Path(xdg).expanduser().absolute() / "kilotoken"
+    return Path.home() / ".cache" / "kilotoken"
+
+
+def converted_dir(model: PackagedModel, root: Path) -> Path:
+    """The directory of one converted model; its name changes with the source file and with the converter."""
+    name = f"{model.name}-{model.version}-{model.sha256[:12]}-v{CONVERTER_VERSION}"
+    return root / "models" / name
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether the manifest, written last, is there and every file it names still has its size."""
+    try:
+        manifest = json.loads((directory / _MANIFEST).read_bytes())
+        files = manifest["files"]
+        return manifest["converter_version"] == CONVERTER_VERSION and all(
+            (directory / name).stat().st_size == entry["bytes"] for name, entry in files.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def make_atomically(
+    directory: Path,
+    build: Callable[[Path], None],
+    *,
+    name: str = "",
+    source_sha256: str = "",
+    needed_bytes: int = 0,
+    on_wait: Callable[[], None] = lambda: None,
+    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+) -> None:
+    """Make `directory` by calling `build` on an empty sibling of it, unless it is already complete.
+
+    `on_wait` is called once when another process is at the same work. A failing or interrupted `build`
+    leaves nothing behind; a killed one leaves a sibling that the next call removes.
+    """
+    if is_complete(directory):
+        return  # without the lock, so that a cache that is only readable serves
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(directory, on_wait):
+            if is_complete(directory):
+                return
+            _remove_leftovers(directory)
+            _check_space(directory.parent, needed_bytes, free_bytes)
+            _build_and_rename(directory, build, name=name, source_sha256=source_sha256)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ModelError(
+                f"The disk of {directory.parent} became full: {error}", hint=_MOVE_CACHE
+            ) from error
+        raise MachineError(
+            f"The model cache {directory.parent} cannot be used: {error}", hint=_MOVE_CACHE
+        ) from error
+
+
+_MOVE_CACHE = "Set KILOTOKEN_CACHE to a directory that can be written and has room."
+
+
+@contextmanager
+def _lock(directory: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the directory's lock. The file stays: removing it would let two processes lock different files."""
+    with (directory.parent / f".{directory.name}.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Remove what killed processes left, and a damaged directory; the lock's holder is the only builder."""
+    for leftover in [*directory.parent.glob(f".{directory.name}.partial-*"), directory]:
+        if leftover.exists():
+            shutil.rmtree(leftover)
+
+
+def _check_space(parent: Path, needed_bytes: int, free_bytes: Callable[[Path], int]) -> None:
+    free = free_bytes(parent)
+    if free < needed_bytes:
+        raise ModelError(
+            f"Making this model needs {needed_bytes:,} bytes and {parent} has {free:,} free.",
+            hint=_MOVE_CACHE,
+        )
+
+
+def _build_and_rename(
+    directory: Path, build: Callable[[Path], None], *, name: str, source_sha256: str
+) -> None:
+    partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}.partial-", dir=directory.parent))
+    try:
+        partial.chmod(0o755)  # mkdtemp makes it private; a served model is not a secret
+        build(partial)
+        _write_manifest(partial, name=name, source_sha256=source_sha256)
+        partial.replace(directory)
+    except BaseException:  # Ctrl-C included: nothing half made stays
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _write_manifest(directory: Path, *, name: str, source_sha256: str) -> None:
+    files = {}
+    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        files[str(path.relative_to(directory))] = {"bytes": path.stat().st_size, "sha256": digest}
+    manifest = {
+        "name": name,
+        "source_sha256": source_sha256,
+        "converter_version": CONVERTER_VERSION,
+        "files": files,
+    }
+    (directory / _MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
