@@ -1,0 +1,57 @@
+"""What a prompt and a workload are, and which splits exist.
+
+A template belongs to exactly one split. A draft model trained on some prompts of a template has seen the
+template's wording and the shape of its answers; measured on other prompts of the same template, its
+acceptance would be flattered. Splitting by template, not by prompt, keeps that out of the numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Split(StrEnum):
+    """What a prompt may be used for; no prompt and no template serves two of these."""
+
+    TRAIN = "train"  # drafts learn from the target's answers to these
+    WARM_UP = "warm_up"  # sent before the clock counts
+    MEASURED = "measured"  # the only prompts behind a published number
+    HELD_OUT = "held_out"  # checks a trained draft before any server is started
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message as the server's API takes it."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One request's input.
+
+    `max_tokens` is the longest answer allowed, in tokens; None where the experiment decides.
+    """
+
+    prompt_id: str  # stable and unique within the workload
+    workload: str
+    template: str
+    split: Split
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A named list of prompts and where it came from, so that a result can be traced to its input."""
+
+    name: str
+    description: str
+    source: str  # "generated, seed N", or the file's path and sha256
+    prompts: tuple[Prompt, ...]
+
+    def of(self, split: Split) -> tuple[Prompt, ...]:
+        """The prompts of one split, in the order in which they are meant to be sent."""
+        return tuple(prompt for prompt in self.prompts if prompt.split is split)
