@@ -1,0 +1,84 @@
+"""Axes of the figures: where they start, when they are logarithmic, which ticks they carry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from dashboards.number_format import number
+
+COST_LOG_FROM = 5.0  # largest over smallest cost from which a linear axis would flatten the small ones
+TIME_LOG_FROM = 10.0  # longest over median wait, likewise
+MAX_LOG_SPREAD = 1000.0  # a logarithmic time axis starts at most this far below its end
+MAX_TICKS = 6  # labels that fit a narrow panel
+
+Axis = dict[str, Any]
+
+
+def streams_axis(streams: Sequence[int]) -> Axis:
+    """Concurrent streams on a logarithmic axis that shows exactly the loads that were run."""
+    low, high = math.log10(min(streams)), math.log10(max(streams))
+    room = max(0.08 * (high - low), 0.08)
+    ticks = sorted(set(streams))
+    return {
+        "type": "log",
+        "range": [low - room, high + room],
+        "tickvals": ticks,
+        "ticktext": [str(tick) for tick in ticks],
+        "title": {"text": "concurrent streams", "standoff": 8},
+        "minor": {"ticks": ""},
+    }
+
+
+def side_step(streams: Sequence[int], index: int, count: int) -> float:
+    """Factor that moves one arm's dots a little aside so that equal values do not cover each other."""
+    span = max(math.log10(max(streams) / min(streams)), 0.3)
+    return float(10 ** (0.012 * span * (index - (count - 1) / 2)))
+
+
+def money_axis(values: Sequence[float]) -> Axis:
+    """Dollars from zero, or logarithmic where the values spread over more than a factor of five."""
+    positive = [value for value in values if value > 0]
+    if not positive or max(positive) / min(positive) <= COST_LOG_FROM:
+        return {"range": [0, max(positive, default=1.0) * 1.12], "tickformat": "$.12~f", "nticks": 5}
+    return _log_axis(min(positive) / 1.25, max(positive) * 1.25, "$")
+
+
+def time_axis(unit: str, samples: Sequence[float]) -> Axis:
+    """Time from zero, or logarithmic where the longest wait is far beyond the usual one."""
+    title: Axis = {"text": unit, "standoff": 8}
+    positive = sorted(sample for sample in samples if sample > 0 and math.isfinite(sample))
+    if not positive:
+        return {"range": [0, 1], "title": title}
+    longest, usual = positive[-1], positive[len(positive) // 2]
+    if longest / usual <= TIME_LOG_FROM:
+        return {"range": [0, longest * 1.05], "title": title, "nticks": 6, "tickformat": ",.6~f"}
+    low = max(positive[0], longest / MAX_LOG_SPREAD)
+    title["text"] = f"{unit}, log scale"
+    return {**_log_axis(low / 1.1, longest * 1.1, ""), "title": title}
+
+
+def _log_axis(low: float, high: float, prefix: str) -> Axis:
+    ticks = _ticks_between(low, high)
+    return {
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": ticks,
+        "ticktext": [prefix + number(tick, max(0, -math.floor(math.log10(tick)))) for tick in ticks],
+    }
+
+
+def _ticks_between(low: float, high: float) -> list[float]:
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [float(f"{step}e{decade}") for decade in decades for step in steps]
+        inside = [tick for tick in ticks if low <= tick <= high]
+        if len(inside) <= MAX_TICKS:
+            break
+    return inside
+
+
+def share_axis() -> Axis:
+    """A share from 0 to 100 %."""
+    return {"range": [0, 1.04], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}

@@ -1,0 +1,118 @@
+"""Figures draw what was measured: every repeat, whole tails, and no names of colours."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import pytest
+
+from dashboards.arm_style import arm_styles
+from dashboards.axes import money_axis, streams_axis, time_axis
+from dashboards.distribution import MAX_POINTS, empirical_curve
+from dashboards.figures import acceptance_figure, attainment_figure, cost_figure, latency_figure
+from dashboards.report_data import ReportData
+
+Build = Callable[..., ReportData]
+
+
+def test_cost_figure_has_a_dot_per_repeat_and_a_pooled_line_per_arm(report: Build) -> None:
+    """Repeats are the only sight of the noise, so none is averaged away."""
+    data = report(arms=3, loads=2, repeats=3)
+    lines, dots = cost_figure(data, "chat").data[0::2], cost_figure(data, "chat").data[1::2]
+    assert [len(line.x) for line in lines] == [2, 2, 2]
+    assert [len(dot.x) for dot in dots] == [6, 6, 6]
+    assert lines[0].y[0] == data.groups[0].usd_per_1k_output_tokens
+
+
+def test_a_cell_that_is_not_valid_is_a_hollow_dot(report: Build) -> None:
+    """A number that may not be compared must not look like one that may."""
+    dots = cost_figure(report(), "chat").data[3]
+    hollow = [symbol.endswith("-open") for symbol in dots.marker.symbol]
+    assert hollow == ["not valid" in text for text in dots.hovertext]
+    assert sum(hollow) == 1
+
+
+def test_a_missing_pooled_cost_leaves_a_gap(report: Build) -> None:
+    """A line never passes through zero for want of a value."""
+    data = report()
+    gap = dataclasses.replace(data.groups[0], usd_per_1k_output_tokens=None)
+    figure = cost_figure(dataclasses.replace(data, groups=[gap, *data.groups[1:]]), "chat")
+    assert figure.data[0].y[0] is None
+
+
+def test_arms_differ_in_colour_and_shape_and_the_baseline_comes_first(report: Build) -> None:
+    """Shape repeats colour; the baseline is neutral wherever it is listed."""
+    styles = arm_styles(report(arms=5, baseline="ngram"))
+    assert styles["ngram"].colour == 0
+    assert len({style.colour for style in styles.values()}) == len({s.shape for s in styles.values()}) == 5
+
+
+def test_more_arms_than_colours_still_differ(report: Build) -> None:
+    """Colours run out before styles do."""
+    names = ["plain", *(f"arm {index}" for index in range(20))]
+    styles = arm_styles(dataclasses.replace(report(arms=1), arms=names))
+    assert len(set(styles.values())) == len(names)
+
+
+def test_slo_limit_and_floor_are_drawn(report: Build) -> None:
+    """A limit is drawn where there is one, in the panel's unit."""
+    data = report()
+    assert attainment_figure(data, "chat").layout.shapes[0].y0 == 0.95
+    assert latency_figure(data, "chat", 8, "ttft_s", 0.1).layout.shapes[0].x0 == pytest.approx(100)
+    assert not latency_figure(data, "chat", 8, "ttft_s", None).layout.shapes
+
+
+def test_latency_in_milliseconds_only_while_everything_fits(report: Build) -> None:
+    """The unit follows the longest wait."""
+    data = report()
+    assert latency_figure(data, "chat", 1, "tpot_s", None).layout.xaxis.title.text == "ms"
+    assert latency_figure(data, "chat", 1, "e2e_s", None).layout.xaxis.title.text == "s"
+
+
+def test_acceptance_draws_only_arms_that_speculate(report: Build) -> None:
+    """An arm without drafts has no acceptance, not an acceptance of zero."""
+    names = {trace.name for trace in acceptance_figure(report(), "chat").data}
+    assert names == {"ngram"}
+
+
+def test_a_panel_without_data_says_so(report: Build) -> None:
+    """Empty axes would look like a fault of the page."""
+    data = report(groups=[], cells=[])
+    for figure in (cost_figure(data, "chat"), latency_figure(data, "chat", 1, "e2e_s", None)):
+        assert figure.layout.annotations[0].text == "nothing measured"
+
+
+def test_curve_rises_from_nothing_to_all_and_keeps_both_ends() -> None:
+    """Thinning may not cut a tail."""
+    curve = empirical_curve([float(value) for value in range(1, 5001)])
+    assert (curve.x[0], curve.y[0]) == (1.0, 0.0)
+    assert (curve.x[-1], curve.y[-1]) == (5000.0, 1.0)
+    assert len(curve.x) <= MAX_POINTS + 1
+    assert curve.y == sorted(curve.y)
+
+
+def test_curve_of_few_or_no_samples() -> None:
+    """One sample is a step; none is no curve."""
+    assert empirical_curve([math.nan]).x == []
+    assert empirical_curve([2.0]).y == [0.0, 1.0]
+
+
+def test_costs_that_spread_widely_get_a_logarithmic_axis() -> None:
+    """Costs at high load stay legible beside those of a single stream."""
+    assert money_axis([0.001, 0.002])["range"][0] == 0
+    wide = money_axis([0.0005, 0.02])
+    assert wide["type"] == "log"
+    assert "$0.001" in wide["ticktext"]
+    assert money_axis([])["range"] == [0, 1.12]
+
+
+def test_time_axis_turns_logarithmic_for_a_long_tail() -> None:
+    """One stall must not squash every other wait to the left edge."""
+    assert "type" not in time_axis("ms", [1.0, 2.0, 3.0])
+    assert time_axis("ms", [1.0, 2.0, 300.0])["type"] == "log"
+    assert time_axis("ms", [])["range"] == [0, 1]
+
+
+def test_streams_axis_shows_the_loads_that_were_run() -> None:
+    """Only measured loads are labelled."""
+    assert streams_axis([8, 1, 64])["ticktext"] == ["1", "8", "64"]
