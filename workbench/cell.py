@@ -1,0 +1,234 @@
+"""One cell: reset caches, drive the load, scrape both edges of the steady window, save everything.
+
+The order of a cell, idle to idle:
+reset prefix cache -> page `idle_before` -> load child: warm-up, ramp | page `window_start` | steady window
+| page `window_end` | tail, drain -> wait until idle -> page `idle_after`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from accounting.counters import CounterSample
+from accounting.errors import LoadError, ServerError
+from loadtest.closed_loop import Stage
+from loadtest.config import LoadSpec
+from loadtest.launch import LoadProcess
+from loadtest.request_store import convert_to_parquet
+from serving.endpoints import ServerEndpoints
+from serving.scrape import parse_page
+from workbench.experiment import Experiment
+from workbench.plan import BlockPlan, CellPlan
+from workbench.run_directory import CellDirectory, write_json
+from workbench.server_under_test import ServerUnderTest
+
+SAMPLE_EVERY_S = 1.0
+IDLE_DEADLINE_S = 120.0
+IDLE_BEFORE, WINDOW_START, WINDOW_END, IDLE_AFTER = "idle_before", "window_start", "window_end", "idle_after"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a cell is doing, for the progress display."""
+
+    stage: str
+    output_tokens_per_s: float | None
+    share: float
+
+
+@dataclass
+class _Observed:
+    """Everything scraped and heard during a cell."""
+
+    samples: list[CounterSample] = field(default_factory=list)
+    edges: dict[str, CounterSample] = field(default_factory=dict)
+    stages: dict[str, float] = field(default_factory=dict)
+    gave_up: str = ""
+    metrics_error: str = ""
+    saved: bool = False
+
+
+def load_spec(
+    experiment: Experiment,
+    block: BlockPlan,
+    cell: CellPlan,
+    server: ServerUnderTest,
+    records: Path,
+    workload_source: str,
+) -> LoadSpec:
+    """What the load child is told."""
+    window = experiment.window
+    return LoadSpec(
+        base_url=server.base_url,
+        model=server.model_name,
+        streams=cell.streams,
+        workload=workload_source,
+        workload_seed=experiment.workload_seed,
+        order_seed=block.order_seed,
+        slice_index=cell.slice_index,
+        slice_count=cell.slice_count,
+        max_tokens=experiment.output.max_tokens,
+        ignore_eos=experiment.output.ignore_eos,
+        warm_up_s=window.warm_up_s,
+        window_s=window.minimum_s,
+        window_limit_s=window.limit_s,
+        completions_per_stream=window.completions_per_stream,
+        request_timeout_s=experiment.request_timeout_s,
+        records_path=str(records),
+    )
+
+
+def run_cell(
+    spec: LoadSpec, server: ServerUnderTest, directory: CellDirectory, *, report: Callable[[Progress], None]
+) -> None:
+    """Run one cell and leave its files.
+
+    Raises:
+        ServerError: if the server died, or nothing but failures came back.
+        LoadError: if the load generator failed.
+    """
+    directory.path.mkdir(parents=True)
+    observed = _Observed()
+    with server.endpoints() as endpoints:
+        observed.metrics_error = _metrics_missing(endpoints)
+        _wait_idle(endpoints, server, observed)
+        caches_reset = endpoints.reset_prefix_cache()
+        _edge(IDLE_BEFORE, endpoints, directory, observed)
+        _drive(spec, server, endpoints, directory, observed, report)
+        _wait_idle(endpoints, server, observed)
+        _edge(IDLE_AFTER, endpoints, directory, observed)
+    convert_to_parquet(Path(spec.records_path), directory.requests)
+    if observed.samples:
+        _write_counters(observed.samples, directory.counters)
+    _write_facts(directory, observed, caches_reset=caches_reset)
+    if observed.gave_up:
+        raise ServerError(
+            f"every request failed: {observed.gave_up}",
+            hint=f"The records are in {directory.requests}.",
+        )
+
+
+def _metrics_missing(endpoints: ServerEndpoints) -> str:
+    try:
+        missing = parse_page(endpoints.metrics_page()).missing_required()
+    except ServerError as error:
+        return error.message
+    return f"the server's /metrics page lacks {', '.join(missing)}" if missing else ""
+
+
+def _drive(
+    spec: LoadSpec,
+    server: ServerUnderTest,
+    endpoints: ServerEndpoints,
+    directory: CellDirectory,
+    observed: _Observed,
+    report: Callable[[Progress], None],
+) -> None:
+    expected_s = spec.warm_up_s + spec.window_s + 5.0
+    started = time.monotonic()
+    next_sample_s = started
+    last: tuple[float, int] | None = None
+    log_path = directory.path / "load.log"
+    with LoadProcess(
+        spec, spec_path=directory.path / "load.json", log_path=log_path, api_key=server.api_key
+    ) as load:
+        for event in load.events(every_s=0.25):
+            server.check_alive("in mid-cell")
+            if event is not None:
+                _hear(event, endpoints, directory, observed)
+                if event["event"] == "progress":
+                    now, tokens = time.monotonic(), int(event["output_tokens"])
+                    rate = (tokens - last[1]) / (now - last[0]) if last else None
+                    last = (now, tokens)
+                    report(Progress(event["stage"], rate, min((now - started) / expected_s, 1.0)))
+            if time.monotonic() >= next_sample_s and not observed.metrics_error:
+                next_sample_s = time.monotonic() + SAMPLE_EVERY_S
+                observed.samples.append(parse_page(endpoints.metrics_page()))
+        server.check_alive("in mid-cell")
+        load.finish()
+    if not observed.saved:
+        raise LoadError(f"the load generator ended without saving its records; see {log_path}")
+
+
+def _hear(
+    event: dict[str, Any], endpoints: ServerEndpoints, directory: CellDirectory, observed: _Observed
+) -> None:
+    match event["event"]:
+        case "stage":
+            observed.stages[event["stage"]] = event["at_s"]
+            if event["stage"] == Stage.WINDOW:
+                _edge(WINDOW_START, endpoints, directory, observed)
+            elif event["stage"] == Stage.TAIL:
+                _edge(WINDOW_END, endpoints, directory, observed)
+        case "gave_up":
+            observed.gave_up = str(event["reason"])
+        case "saved":
+            observed.saved = True
+        case _:
+            pass
+
+
+def _edge(name: str, endpoints: ServerEndpoints, directory: CellDirectory, observed: _Observed) -> None:
+    """Scrape an edge and keep the page as the server wrote it."""
+    if observed.metrics_error:
+        now = time.monotonic()
+        observed.edges[name] = CounterSample(now, 0.0, {}, {})
+        return
+    page = endpoints.metrics_page()
+    sample = parse_page(page)
+    directory.metrics_page(name).write_text(page.text, encoding="utf-8")
+    observed.edges[name] = sample
+
+
+def _wait_idle(endpoints: ServerEndpoints, server: ServerUnderTest, observed: _Observed) -> None:
+    """Wait until no request runs: counters are reconciled idle to idle."""
+    if observed.metrics_error:
+        return
+    deadline = time.monotonic() + IDLE_DEADLINE_S
+    while parse_page(endpoints.metrics_page()).requests_in_server > 0:
+        server.check_alive("in mid-cell")
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"the server still runs requests {IDLE_DEADLINE_S:.0f} s after the load ended",
+                hint="Another client may be using it: a cell needs the server to itself.",
+            )
+        time.sleep(0.1)
+
+
+def _write_counters(samples: list[CounterSample], path: Path) -> None:
+    rows = [
+        (sample.at_s, name, value)
+        for sample in samples
+        for name, value in (*sample.counters.items(), *sample.gauges.items())
+    ]
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE samples (at_s DOUBLE, name VARCHAR, value DOUBLE)")
+        connection.execute(
+            "INSERT INTO samples SELECT unnest($1::DOUBLE[]), unnest($2::VARCHAR[]), unnest($3::DOUBLE[])",
+            [[r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]],
+        )
+        connection.execute(f"COPY samples TO '{str(path).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
+
+
+def _write_facts(directory: CellDirectory, observed: _Observed, *, caches_reset: bool) -> None:
+    write_json(
+        directory.facts,
+        {
+            "clock": {"monotonic_s": time.monotonic(), "utc": datetime.now(UTC).isoformat()},
+            "caches_reset": caches_reset,
+            "stages_s": observed.stages,
+            "metrics_error": observed.metrics_error,
+            "gave_up": observed.gave_up,
+            "edges": {
+                name: {"at_s": sample.at_s, "uncertainty_s": sample.uncertainty_s}
+                for name, sample in observed.edges.items()
+            },
+        },
+    )

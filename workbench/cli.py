@@ -1,0 +1,272 @@
+"""The one boundary: reads argv, prints, exits. Every error a user can cause ends here as one paragraph."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import click
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from accounting.errors import ConfigError, Interrupted, KilotokenError, MachineError
+from workbench.experiment import load_experiment, load_server_config
+
+app = typer.Typer(
+    name="kilotoken",
+    help="What a thousand tokens cost on your box, and which speculation, batching and KV-cache policy makes "
+    "them cheapest: measured on a real vLLM.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+# A pipe or a log file has no width: give tables the room they need.
+PIPE_WIDTH = 150
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = Console(stderr=True, highlight=False)
+
+ExperimentFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
+RunPath = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("experiment.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Look at this machine and write a first experiment for it."""
+    from serving.engine_build import installed_engine
+    from workbench.first_experiment import first_experiment
+    from workbench.provenance import gpu_names, hardware, machine_sentence
+    from workbench.schema import SCHEMA_FILE, experiment_schema
+
+    if path.exists() and not force:
+        raise ConfigError(f"{path} exists already.", hint="Give another name, or --force to overwrite it.")
+    machine = machine_sentence(hardware())
+    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in path.stem).strip("._-") or "experiment"
+    text = first_experiment(
+        name=name[:64],
+        file=str(path),
+        machine=machine,
+        engine=installed_engine(),
+        gpus=len(gpu_names()),
+        today=datetime.now(UTC).date(),
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.with_name(SCHEMA_FILE).write_text(json.dumps(experiment_schema(), indent=2) + "\n")
+    except OSError as error:
+        raise MachineError(f"{path} cannot be written: {error.strerror or error}.") from error
+    out.print(f"This machine: {machine}.")
+    out.print(f"Wrote {path} and {path.with_name(SCHEMA_FILE)} (for your editor).")
+    out.print("Next: put your price in, then")
+    out.print(f"  kilotoken run {path} --dry-run   # what it would take")
+    out.print(f"  kilotoken run {path}")
+
+
+@app.command()
+def run(
+    experiment: Annotated[
+        Path | None, typer.Argument(help="Experiment file (YAML); may be left out with --resume.")
+    ] = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Run directory; runs/<time>-<name> by default.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show cells, minutes and dollars; start nothing.")
+    ] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Go on with this run: finished blocks are kept.")
+    ] = None,
+) -> None:
+    """Run an experiment: start each server, drive the load, measure, price, compare, report."""
+    from workbench import run_command
+
+    if resume is not None:
+        if out_dir is not None or dry_run:
+            raise ConfigError("--resume goes on in its own directory; --out and --dry-run do not go with it.")
+        run_command.resume(resume, experiment, console=out)
+    elif experiment is None:
+        raise ConfigError(
+            "which experiment?",
+            hint="Give a file: kilotoken run experiment.yaml (write one with `kilotoken init`).",
+        )
+    elif dry_run:
+        run_command.dry_run(experiment, console=out)
+    else:
+        run_command.start(experiment, out_dir, argv=sys.argv, console=out)
+
+
+@app.command()
+def show(run_path: RunPath, as_json: JsonFlag = False) -> None:
+    """Show a run's results."""
+    from workbench import show as showing
+    from workbench.run_command import opened
+
+    directory, experiment = opened(run_path)
+    document = showing.results(directory, experiment)
+    if as_json:
+        _print_json(document)
+    else:
+        out.print(showing.table(document, width=out.width))
+
+
+@app.command()
+def report(run_path: RunPath) -> None:
+    """Make measures, costs, comparison and report of a run again from its files."""
+    from workbench.run_command import evaluate, opened
+
+    directory, experiment = opened(run_path)
+    with directory.lock():
+        out.print(f"Report: {evaluate(directory, experiment)}")
+
+
+@app.command()
+def validate(
+    file: Annotated[Path, typer.Argument(help="Experiment or server configuration (YAML).")],
+) -> None:
+    """Check a file without starting anything."""
+    from workbench.plan import make_plan
+    from workbench.run_command import check_workloads
+    from workbench.strict_yaml import read_yaml
+
+    if "arms" in read_yaml(file) or "name" in read_yaml(file):
+        experiment = load_experiment(file)
+        check_workloads(experiment, base_dir=file.resolve().parent)
+        plan = make_plan(experiment)
+        out.print(
+            f"{file} is a valid experiment: {len(experiment.arms)} arms, {len(plan.blocks)} server lives, "
+            f"{plan.cell_count} cells."
+        )
+    else:
+        load_server_config(file)
+        out.print(f"{file} is a valid server configuration.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of experiment files, for editors."""
+    from workbench.schema import experiment_schema
+
+    _print_json(experiment_schema())
+
+
+@app.command()
+def doctor(as_json: JsonFlag = False) -> None:
+    """Examine this machine: engine, devices, preload libraries, ports, disk, clock, what to install."""
+    from workbench.doctor import Health, examine
+
+    findings = examine()
+    if as_json:
+        _print_json(
+            [
+                {"subject": f.subject, "health": f.health, "found": f.found, "remedy": f.remedy}
+                for f in findings
+            ]
+        )
+    else:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        colours = {Health.OK: "green", Health.NOTE: "yellow", Health.MISSING: "red"}
+        for f in findings:
+            table.add_row(
+                f"[{colours[f.health]}]{f.health}[/]",
+                f.subject,
+                escape(f.found),
+                f"[dim]{escape(f.remedy)}[/]",
+            )
+        out.print(table)
+    if any(f.health is Health.MISSING for f in findings):
+        raise typer.Exit(MachineError.exit_code)
+
+
+@app.command()
+def serve(
+    config: Annotated[
+        Path | None, typer.Argument(help="Server configuration (YAML); the default model without one.")
+    ] = None,
+    print_command: Annotated[
+        bool, typer.Option("--print-command", help="Print environment and command line; start nothing.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    log: Annotated[Path, typer.Option(help="Log file of the server.")] = Path("kilotoken-server.log"),
+) -> None:
+    """Start a vLLM server from a configuration, on the loopback interface, until Ctrl-C."""
+    from serving.config import ServerConfig
+    from workbench import serve_command
+
+    settings = load_server_config(config) if config else ServerConfig()
+    base_dir = config.resolve().parent if config else Path.cwd()
+    if print_command:
+        command = serve_command.command_for(settings, port=port, base_dir=base_dir)
+        for key, value in sorted(command.environment.items()):
+            out.print(f"{key}={shlex.quote(value)} \\", markup=False, soft_wrap=True)
+        out.print(shlex.join(command.argv), markup=False, soft_wrap=True)
+    else:
+        serve_command.serve(settings, port=port, log_path=log, base_dir=base_dir, console=err)
+
+
+@app.command(
+    "fake-server",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def fake_server(context: typer.Context) -> None:
+    """Run the fake server: OpenAI streams and vLLM's metrics with scripted timing and faults (no model)."""
+    os.execv(sys.executable, [sys.executable, "-m", "serving.fake_server", *context.args])
+
+
+def _print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+
+
+def _fail(error: KilotokenError) -> NoReturn:
+    label = "Stopped" if isinstance(error, Interrupted) else "Error"
+    colour = "yellow" if isinstance(error, Interrupted) else "red"
+    paragraph = f"[bold {colour}]{label}:[/] {escape(error.message)}"
+    if error.hint:
+        paragraph += f" {escape(error.hint)}"
+    err.print(paragraph, soft_wrap=True)
+    if error.details:
+        err.print(error.details, markup=False, style="dim", soft_wrap=True)
+    sys.exit(error.exit_code)
+
+
+def _stop(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main(command: Callable[..., Any] = app) -> None:
+    """Entry point of the `kilotoken` command."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        code = command(standalone_mode=False)
+    except KilotokenError as error:
+        _fail(error)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _fail(Interrupted("stopped as you asked."))
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.ClickException as error:
+        hint = "`kilotoken --help` lists the commands, `kilotoken COMMAND --help` its options."
+        _fail(ConfigError(error.format_message(), hint=hint))
+    except BrokenPipeError:
+        # The reader (`| head`) has gone: not an error, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

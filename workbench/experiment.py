@@ -1,0 +1,240 @@
+"""One question asked of one machine: arms, workloads, loads, price, SLO, repeats, seeds. Data, not code.
+
+Read from a YAML file, strict and frozen. `server:` holds what all arms share; an arm states only what is
+different about it. A whole `speculation:` section is replaced, other sections are merged by field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+
+from accounting.errors import ConfigError
+from accounting.prices import Price
+from accounting.slo import Slo
+from accounting.verdicts import COMPLETIONS_PER_STREAM, MINIMUM_WINDOW_S
+from serving.config import Section, ServerConfig
+from workbench.config_messages import config_error
+from workbench.strict_yaml import parse_yaml, read_yaml
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+def _as_tuple(value: Any) -> Any:
+    """YAML knows lists only."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _as_date(value: Any) -> Any:
+    """Accept a date in quotes as well."""
+    return TypeAdapter(date).validate_python(value) if isinstance(value, str) else value
+
+
+M = TypeVar("M", bound=Section)
+
+
+class PriceSection(Section):
+    """What the box costs. Rent already contains electricity."""
+
+    usd_per_hour: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """USD per hour for the whole box."""
+    source: Annotated[str, Field(min_length=1)]
+    """Where the amount comes from: a price page, an invoice, or 'declared for this example'."""
+    as_of: Annotated[date, BeforeValidator(_as_date)]
+    """Day on which the source said so (YYYY-MM-DD). No dollars without a date."""
+
+    def to_price(self) -> Price:
+        """As the value that accounting reckons with."""
+        return Price(self.usd_per_hour, self.source, self.as_of)
+
+
+class SloSection(Section):
+    """Limits that one request must all meet, and the share of requests that must meet them."""
+
+    ttft_s: Annotated[float, Field(gt=0)] | None = 1.0
+    """Time to first token, seconds; null for no limit."""
+    tpot_s: Annotated[float, Field(gt=0)] | None = 0.033
+    """Time per output token, seconds (a reader needs about 30 tokens/s); null for no limit."""
+    e2e_s: Annotated[float, Field(gt=0)] | None = None
+    """Intended send to last token, seconds; null for no limit."""
+    attainment_floor: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Share of requests that must meet every limit."""
+
+    def to_slo(self) -> Slo:
+        """As the value that accounting reckons with."""
+        return Slo(self.ttft_s, self.tpot_s, self.e2e_s, self.attainment_floor)
+
+
+class LoadSection(Section):
+    """How hard the server is driven."""
+
+    streams: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(_as_tuple)]
+    """Closed-loop streams, one cell per value: each stream sends its next request when its answer is complete."""
+
+
+class OutputSection(Section):
+    """How long answers are."""
+
+    max_tokens: Annotated[int, Field(ge=1, le=131072)] = 128
+    """Most tokens of an answer; a prompt's own `max_tokens` may lower it."""
+    ignore_eos: bool = False
+    """Write exactly `max_tokens` even past the natural end. Text past the end flatters speculation: prefer off."""
+
+
+class WindowSection(Section):
+    """When a cell's numbers count."""
+
+    minimum_s: Annotated[float, Field(gt=0)] = MINIMUM_WINDOW_S
+    """Shortest steady window, seconds; below 25 s throughput is marked too_short."""
+    limit_s: Annotated[float, Field(gt=0)] = 120.0
+    """Longest steady window, seconds, if completions are slow to come."""
+    completions_per_stream: Annotated[int, Field(ge=1)] = COMPLETIONS_PER_STREAM
+    """Answers needed inside the window, times streams."""
+    warm_up_s: Annotated[float, Field(ge=0)] = 3.0
+    """Warm-up at the tested concurrency, seconds, with prompts that are never measured."""
+
+    @model_validator(mode="after")
+    def _limit_is_longer(self) -> Self:
+        if self.limit_s < self.minimum_s:
+            raise ValueError(f"limit_s ({self.limit_s:g}) must not be below minimum_s ({self.minimum_s:g})")
+        return self
+
+
+class AttachSection(Section):
+    """A server that already runs: it is loaded, never started or stopped."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    """Base URL, with or without a trailing /v1."""
+    model: Annotated[str, Field(min_length=1)] | None = None
+    """Name under which the model is served; the first one listed by default."""
+    api_key_env: Annotated[str, Field(min_length=1)] | None = None
+    """Environment variable that holds the API key. The key itself never goes into a file."""
+
+
+class Experiment(Section):
+    """One question asked of one machine."""
+
+    name: Name
+    """Short name; part of the run directory's name."""
+    question: str = ""
+    """The question in a sentence; shown in the report."""
+    server: dict[str, Any] = Field(default_factory=dict)
+    """What all arms share: sections model, speculation, batching, kv_cache, engine."""
+    arms: dict[Name, dict[str, Any]]
+    """Name -> what is different about this arm, or `attach:` for a server that already runs."""
+    baseline: Name | None = None
+    """The arm that the others are compared with; the first by default."""
+    workloads: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_tuple)]
+    """Built-in workloads (chat, copy, story) or JSONL files."""
+    loads: LoadSection
+    """Loads."""
+    output: OutputSection = OutputSection()
+    """Answer length."""
+    window: WindowSection = WindowSection()
+    """Steady window and warm-up."""
+    repeats: Annotated[int, Field(ge=1, le=100)] = 4
+    """Blocks per arm: each is one server life. Below four the comparison says "too few blocks"."""
+    seed: int = 1
+    """Order of arms, cells and prompts."""
+    workload_seed: int = 1
+    """Contents of generated prompts."""
+    request_timeout_s: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds after which a request counts as failed."""
+    price: PriceSection
+    """Price of the box."""
+    slo: SloSection = SloSection()
+    """Service-level objective."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if not self.arms:
+            raise ValueError("at least one arm is needed")
+        if self.baseline is not None and self.baseline not in self.arms:
+            raise ValueError(f"baseline {self.baseline!r} is not an arm; arms: {', '.join(self.arms)}")
+        for name, values in (("workloads", self.workloads), ("loads.streams", self.loads.streams)):
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"{name} must hold at least one value and none twice")
+        return self
+
+    @property
+    def baseline_arm(self) -> str:
+        """Name of the baseline."""
+        return self.baseline or next(iter(self.arms))
+
+    def arm_configs(self, *, origin: str) -> dict[str, ServerConfig | AttachSection]:
+        """Every arm as a whole configuration.
+
+        Raises:
+            ConfigError: naming the arm and the key.
+        """
+        return {name: self._arm(name, origin) for name in self.arms}
+
+    def _arm(self, name: str, origin: str) -> ServerConfig | AttachSection:
+        own = self.arms[name]
+        if "attach" in own:
+            if len(own) > 1:
+                raise ConfigError(
+                    f"{origin}: arms.{name}: `attach` stands alone; nothing else can be set there."
+                )
+            return validated(AttachSection, own["attach"], origin=f"{origin}: arms.{name}.attach")
+        return validated(ServerConfig, merge_sections(self.server, own), origin=f"{origin}: arms.{name}")
+
+
+def validated(model: type[M], data: Any, *, origin: str) -> M:
+    """Validate strictly.
+
+    Raises:
+        ConfigError: naming every wrong key.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise config_error(error, model, origin=origin) from error
+
+
+def merge_sections(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """An arm's own sections over the shared ones, field by field; `speculation` is replaced whole."""
+    merged = dict(shared)
+    for section, values in own.items():
+        below = merged.get(section)
+        if section == "model":
+            below = {"name": below} if isinstance(below, str) else below
+            values = {"name": values} if isinstance(values, str) else values
+        if section != "speculation" and isinstance(below, Mapping) and isinstance(values, Mapping):
+            merged[section] = {**below, **values}
+        else:
+            merged[section] = values
+    return merged
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read and check an experiment and all its arms.
+
+    Raises:
+        ConfigError: saying what is wrong, what is allowed, what to do.
+    """
+    return _checked(read_yaml(path), str(path))
+
+
+def parse_experiment(text: str, *, origin: str) -> Experiment:
+    """The same from text."""
+    return _checked(parse_yaml(text, origin=origin), origin)
+
+
+def _checked(data: dict[str, Any], origin: str) -> Experiment:
+    experiment = validated(Experiment, data, origin=origin)
+    experiment.arm_configs(origin=origin)
+    return experiment
+
+
+def load_server_config(path: Path) -> ServerConfig:
+    """Read a server configuration for `kilotoken serve`.
+
+    Raises:
+        ConfigError: saying what is wrong.
+    """
+    return validated(ServerConfig, read_yaml(path), origin=str(path))

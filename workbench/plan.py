@@ -1,0 +1,98 @@
+"""Experiment -> plan: which block runs when, with which cells in which order. Pure and seeded.
+
+A block is one server life of one arm. Repeats are rounds: in each round every arm runs one block, in
+shuffled order, so that blocks of one round are neighbours in time. Within a round all arms run the same
+cells in the same order on the same prompts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from pathlib import Path
+
+import msgspec
+
+from workbench.experiment import Experiment
+
+#: Seconds that a cell takes beyond warm-up and window: load generator's start, ramp, tail, drain, scrapes.
+CELL_OVERHEAD_S = 8.0
+#: Seconds from start to healthy, where nothing better is known: (eager, compiled).
+START_ESTIMATE_S = (55.0, 110.0)
+
+
+class CellPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One cell: arm x workload x load, inside one block."""
+
+    cell_id: str
+    workload: str
+    streams: int
+    slice_index: int
+    slice_count: int
+
+
+class BlockPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One server life."""
+
+    block_id: str
+    arm: str
+    repeat: int
+    order_seed: int
+    cells: tuple[CellPlan, ...]
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that will be run, in order."""
+
+    blocks: tuple[BlockPlan, ...]
+
+    @property
+    def cell_count(self) -> int:
+        """Number of cells over all blocks."""
+        return sum(len(block.cells) for block in self.blocks)
+
+
+def make_plan(experiment: Experiment) -> Plan:
+    """Lay out blocks and cells. The same experiment gives the same plan."""
+    blocks = []
+    for repeat in range(1, experiment.repeats + 1):
+        dice = random.Random(f"plan-{experiment.seed}-{repeat}")
+        arms = list(experiment.arms)
+        dice.shuffle(arms)
+        cells = _cells(experiment, dice)
+        order_seed = dice.randrange(1 << 31)
+        blocks += [BlockPlan(f"r{repeat}-{arm}", arm, repeat, order_seed, cells) for arm in arms]
+    return Plan(tuple(blocks))
+
+
+def _cells(experiment: Experiment, dice: random.Random) -> tuple[CellPlan, ...]:
+    streams = experiment.loads.streams
+    cells = [
+        CellPlan(f"{Path(workload).stem}-{load}", workload, load, streams.index(load), len(streams))
+        for workload, load in itertools.product(experiment.workloads, streams)
+    ]
+    dice.shuffle(cells)
+    return tuple(cells)
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """What the plan will take, before anything starts. Seconds and USD; estimates, said as such."""
+
+    blocks: int
+    cells: int
+    duration_s: float
+    usd: float
+
+
+def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") -> Estimate:
+    """Estimate duration and rent from the declared windows and typical start times."""
+    duration = 0.0
+    configs = experiment.arm_configs(origin=origin)
+    per_cell = experiment.window.warm_up_s + experiment.window.minimum_s + CELL_OVERHEAD_S
+    for block in plan.blocks:
+        config = configs[block.arm]
+        engine = getattr(config, "engine", None)
+        start = 0.0 if engine is None else START_ESTIMATE_S[0 if engine.enforce_eager else 1]
+        duration += start + per_cell * len(block.cells)
+    usd = experiment.price.usd_per_hour / 3600.0 * duration
+    return Estimate(len(plan.blocks), plan.cell_count, duration, usd)

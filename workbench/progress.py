@@ -1,0 +1,114 @@
+"""What the user sees while a run is in progress: stage, cell, time left, live tokens/s.
+
+On a terminal a live line and a bar; elsewhere (a log file, CI) one plain line per step, so that progress is
+visible all along in both.
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from workbench.cell import Progress
+from workbench.plan import BlockPlan, CellPlan
+
+
+def duration(seconds: float) -> str:
+    """`6 min 20 s`, `45 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+class RunProgress:
+    """Progress of one run over its cells."""
+
+    def __init__(self, console: Console, *, cells: int, expected_s: float) -> None:
+        self._console = console
+        self._cells = cells
+        self._done = 0
+        self._measured = 0
+        self._expected_s = expected_s
+        self._started = time.monotonic()
+        self._last_plain = ""
+        self._bars = Bars(
+            TextColumn("[bold]{task.fields[stage]}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("cells"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bars.add_task("run", total=cells, stage="", left="")
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take the bar away."""
+        self._bars.stop()
+
+    def starting(self, block: BlockPlan, text: str) -> None:
+        """A block's server is being prepared."""
+        self._show(f"{block.block_id}: {text}", plain=f"{block.block_id}: {text.split(' (')[0]}")
+
+    def cell_started(self, block: BlockPlan, cell: CellPlan) -> str:
+        """A cell begins; returns its label."""
+        return f"{block.block_id}: {cell.workload}, {cell.streams} stream{'s' if cell.streams > 1 else ''}"
+
+    def cell(self, label: str, progress: Progress) -> None:
+        """The cell in progress reports."""
+        rate = f", {progress.output_tokens_per_s:.0f} tokens/s" if progress.output_tokens_per_s else ""
+        stage = progress.stage.replace("_", "-")
+        self._show(f"{label}: {stage}{rate}", plain=f"{label}: {stage}", partly=progress.share)
+
+    def cell_done(self, block: BlockPlan, cell: CellPlan) -> None:
+        """A cell is finished."""
+        self._done += 1
+        self._measured += 1
+        self._console.print(
+            f"  done {self._done:>2}/{self._cells}  {block.block_id:<14} {cell.workload:<8} "
+            f"{cell.streams:>3} streams   {self._left()}",
+            highlight=False,
+        )
+
+    def block_skipped(self, block: BlockPlan) -> None:
+        """A block was finished earlier."""
+        self._done += len(block.cells)
+        self._console.print(f"  kept {block.block_id}: finished earlier", highlight=False)
+
+    def block_done(self, block: BlockPlan) -> None:
+        """A block is finished."""
+        self._show(f"{block.block_id}: finished")
+
+    def _left(self) -> str:
+        elapsed = time.monotonic() - self._started
+        remaining_cells = self._cells - self._done
+        if remaining_cells == 0:
+            return ""
+        per_cell = elapsed / self._measured if self._measured else self._expected_s / self._cells
+        return f"about {duration(per_cell * remaining_cells)} left"
+
+    def _show(self, text: str, *, plain: str = "", partly: float = 0.0) -> None:
+        self._bars.update(self._task, stage=text, completed=self._done + partly * 0.99, left=self._left())
+        plain = plain or text
+        if not self._console.is_terminal and plain != self._last_plain:
+            self._last_plain = plain
+            elapsed = duration(time.monotonic() - self._started)
+            self._console.print(f"  [{elapsed}] {plain}", highlight=False, markup=False)

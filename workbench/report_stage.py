@@ -1,0 +1,226 @@
+"""Everything measured -> report.html: collects what the report shows, from the run's files."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from accounting import latency
+from accounting.cost import slo_cost, usd_per_1k_tokens
+from accounting.errors import RunError
+from accounting.missing import Measured, not_measured
+from accounting.prices import Price
+from dashboards import report_data as shown
+from dashboards.report import render_report
+from serving.resolved import resolved_difference
+from workbench.experiment import Experiment
+from workbench.headline import headline, notice
+from workbench.measures import CellData
+from workbench.provenance import machine_sentence
+from workbench.run_directory import RunDirectory
+
+Row = dict[str, Any]
+
+
+def write_report(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]) -> Path:
+    """Render the report and return its path. The files of earlier stages must be there."""
+    path = run.path / "report.html"
+    partial = path.with_suffix(".partial")
+    partial.write_text(render_report(collect(run, experiment, cells)), encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def collect(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]) -> shown.ReportData:
+    """Everything the report shows, as its input contract."""
+    measures = run.read_json("measures.json")
+    costs = run.read_json("cost.json")["cells"]
+    comparison = run.read_json("comparison.json")
+    provenance = run.read_json("provenance.json")
+    price = experiment.price.to_price()
+    resolved = _resolved(run, experiment)
+    return shown.ReportData(
+        title=experiment.name,
+        description=experiment.question,
+        created_at=str(provenance.get("started_at", "")),
+        headline=headline(comparison["comparisons"], comparison["baseline"]),
+        notice=notice(comparison["comparisons"]),
+        price=shown.Price(price.usd_per_hour, price.source, price.as_of.isoformat()),
+        slo=shown.Slo(experiment.slo.ttft_s, experiment.slo.tpot_s, experiment.slo.attainment_floor),
+        baseline=experiment.baseline_arm,
+        arms=list(experiment.arms),
+        workloads=list(experiment.workloads),
+        streams=list(experiment.loads.streams),
+        groups=[_group(pooled, measures["cells"], cells, price) for pooled in measures["pooled"]],
+        cells=[_cell(m, c) for m, c in zip(measures["cells"], costs, strict=True)],
+        comparisons=[_comparison(row) for row in comparison["comparisons"]],
+        resolved_differences=_differences(resolved, experiment.baseline_arm),
+        provenance=_provenance(provenance),
+        commands=_commands(run, experiment),
+        notes=_notes(run, experiment),
+    )
+
+
+def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], price: Price) -> shown.Group:
+    key = (pooled["arm"], pooled["workload"], pooled["streams"])
+    members = [m for m in measured if (m["arm"], m["workload"], m["streams"]) == key]
+    raw, per_s = _pooled_cost(members, price)
+    share = pooled["slo_token_share"]
+    within = slo_cost(raw, Measured(share["value"], share["reason"] or ""))
+    values = {
+        "output_tokens_per_s": per_s,
+        "usd_per_1k_output_tokens": raw,
+        "usd_per_1k_slo_output_tokens": within,
+        **{
+            name: Measured(pooled[name]["value"], pooled[name]["reason"] or "")
+            for name in ("slo_attainment", "acceptance_length", "acceptance_rate", "tokens_per_step")
+        },
+        **{
+            f"{short}_{quantile}_s": _quoted(pooled[f"{short}_s"], quantile)
+            for short in ("ttft", "tpot")
+            for quantile in ("p50", "p95")
+        },
+    }
+    records = [r for cell in cells if cell.key[:3] == key for r in cell.in_window]
+    statistics: dict[str, Any] = {name: value.value for name, value in values.items()}
+    return shown.Group(
+        arm=pooled["arm"],
+        workload=pooled["workload"],
+        streams=pooled["streams"],
+        **statistics,
+        requests=pooled["requests"],
+        failed=pooled["failed"],
+        acceptance_by_position=pooled["acceptance_by_position"],
+        samples=shown.Samples(
+            ttft_s=[v for r in records if (v := latency.ttft_s(r)) is not None],
+            tpot_s=[v for r in records if (v := latency.tpot_s(r)) is not None],
+            e2e_s=[v for r in records if (v := latency.e2e_s(r)) is not None],
+            chunk_gap_s=[gap for r in records if r.ok for gap in latency.chunk_gaps_s(r)],
+        ),
+        reasons={name: value.reason for name, value in values.items() if value.reason},
+    )
+
+
+def _pooled_cost(members: Sequence[Row], price: Price) -> tuple[Measured, Measured]:
+    """Cost and speed over all repeats that reconcile: whole time over whole tokens."""
+    fit = [m for m in members if m["reconciled"] and m["output_tokens"] is not None]
+    if not fit:
+        nothing = not_measured(members[0]["reconciliation"]["reason"] if members else "no finished cell")
+        return nothing, nothing
+    window_s = sum(m["window_s"] for m in fit)
+    tokens = sum(m["output_tokens"] for m in fit)
+    return usd_per_1k_tokens(price, window_s, tokens), Measured(tokens / window_s)
+
+
+def _quoted(summary: Row, quantile: str) -> Measured:
+    value = summary[quantile]
+    return Measured(value, "" if value is not None else summary["reason"] or "no sample")
+
+
+def _cell(m: Row, c: Row) -> shown.Cell:
+    return shown.Cell(
+        arm=m["arm"],
+        workload=m["workload"],
+        streams=m["streams"],
+        repeat=m["repeat"],
+        output_tokens=m["output_tokens"],
+        window_s=m["window_s"],
+        output_tokens_per_s=m["output_tokens_per_s"],
+        usd_per_1k_output_tokens=c["usd_per_1k_output_tokens"],
+        usd_per_1k_slo_output_tokens=c["usd_per_1k_slo_output_tokens"],
+        requests=m["requests"],
+        failed=m["failed"],
+        reconciled=m["reconciled"],
+        verdict_throughput=m["verdict"]["throughput"],
+        verdict_tails=m["verdict"]["tails"],
+        reason="; ".join(filter(None, [m["reason"], c["reason"]])),
+    )
+
+
+def _comparison(row: Row) -> shown.Comparison:
+    interval = row["interval"]
+    return shown.Comparison(
+        arm=row["arm"],
+        workload=row["workload"],
+        streams=row["streams"],
+        cost_ratio=row["cost_ratio"],
+        speedup=row["speedup"],
+        pair_ratios=row["pair_ratios"],
+        interval=None if interval is None else (interval[0], interval[1]),
+        word=row["word"],
+        reason=row["reason"] or "",
+    )
+
+
+def _resolved(run: RunDirectory, experiment: Experiment) -> dict[str, dict[str, Any]]:
+    """What each arm's engine resolved, from its first finished block."""
+    return {arm: facts for arm in experiment.arms if (facts := _server_file(run, arm, "resolved.json"))}
+
+
+def _server_file(run: RunDirectory, arm: str, name: str) -> dict[str, Any]:
+    for block in run.plan().blocks:
+        attempt = run.finished(block) if block.arm == arm else None
+        if attempt is not None:
+            try:
+                facts: dict[str, Any] = json.loads((attempt.server / name).read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise RunError(f"{attempt.server / name} cannot be read: {error}") from error
+            return facts
+    return {}
+
+
+def _differences(resolved: dict[str, dict[str, Any]], baseline: str) -> list[shown.ResolvedDifference]:
+    base = resolved.get(baseline)
+    if base is None:
+        return []
+    return [
+        shown.ResolvedDifference(arm, field, json.dumps(before), json.dumps(after))
+        for arm, facts in resolved.items()
+        if arm != baseline
+        for field, before, after in resolved_difference(base, facts)
+    ]
+
+
+def _provenance(facts: Row) -> list[tuple[str, str]]:
+    git = facts.get("git")
+    rows = [
+        ("machine", machine_sentence(facts["hardware"])),
+        ("kernel", facts["hardware"]["kernel"]),
+        ("started", facts["started_at"]),
+        ("command", shlex.join(facts["command"])),
+        ("latency clock", facts["clock"]["latency"]),
+        *((name, version) for name, version in facts["versions"].items() if version),
+    ]
+    if git:
+        changed = " with uncommitted changes" if git["uncommitted_changes"] else ""
+        rows.append(("git commit", f"{git['commit']}{changed}"))
+    return [(label, str(value)) for label, value in rows]
+
+
+def _commands(run: RunDirectory, experiment: Experiment) -> list[tuple[str, str]]:
+    commands = []
+    for arm in experiment.arms:
+        facts = _server_file(run, arm, "command.json")
+        if "argv" in facts:
+            variables = [f"{key}={shlex.quote(value)}" for key, value in sorted(facts["environment"].items())]
+            commands.append((arm, " ".join([*variables, shlex.join(facts["argv"])])))
+        elif facts:
+            commands.append((arm, f"attached to {facts['base_url']}"))
+    return commands
+
+
+def _notes(run: RunDirectory, experiment: Experiment) -> list[str]:
+    notes = []
+    configs = experiment.arm_configs(origin=str(run.path))
+    if any(getattr(getattr(c, "engine", None), "device", "") == "fake" for c in configs.values()):
+        notes.append("A fake server stood in for the engine: these numbers say nothing about any model.")
+    unfinished = [block.block_id for block in run.plan().blocks if run.finished(block) is None]
+    if unfinished:
+        notes.append(f"Not finished and left out: {', '.join(unfinished)}.")
+    retried = [b.block_id for b in run.plan().blocks if len(run.attempts(b)) > 1]
+    if retried:
+        notes.append(f"Run more than once, earlier attempts are on record: {', '.join(retried)}.")
+    return notes

@@ -1,0 +1,134 @@
+"""What `kilotoken run`, `show` and `report` do: prepare, run what is left, evaluate, show."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from accounting.errors import ConfigError, MachineError
+from loadtest.workloads import Split, load_workload
+from serving.config import ServerConfig
+from serving.engine_build import installed_engine, require_engine
+from workbench import show as showing
+from workbench.costing import write_comparison, write_cost
+from workbench.experiment import Experiment, load_experiment
+from workbench.measures import write_measures
+from workbench.plan import Plan, estimate, make_plan
+from workbench.progress import RunProgress, duration
+from workbench.provenance import collect_provenance
+from workbench.report_stage import write_report
+from workbench.run_directory import RunDirectory, default_run_path
+from workbench.runner import Runner, copy_workloads
+
+
+def dry_run(path: Path, *, console: Console) -> None:
+    """Show what a run would do and take; start nothing."""
+    experiment = load_experiment(path)
+    check_workloads(experiment, base_dir=path.resolve().parent)
+    plan = make_plan(experiment)
+    expected = estimate(experiment, plan, origin=str(path))
+    table = Table(title=f"{experiment.name}: blocks in order", title_justify="left", pad_edge=False)
+    for column in ("block", "arm", "repeat", "cells in order (workload x streams)"):
+        table.add_column(column)
+    for block in plan.blocks:
+        cells = ", ".join(f"{cell.workload} x {cell.streams}" for cell in block.cells)
+        table.add_row(block.block_id, block.arm, str(block.repeat), cells)
+    console.print(table)
+    console.print(
+        f"{expected.cells} cells in {expected.blocks} server lives, each at least "
+        f"{experiment.window.minimum_s:g} s of steady window: about {duration(expected.duration_s)}, "
+        f"${expected.usd:.3g} at ${experiment.price.usd_per_hour:g} per hour "
+        f"({experiment.price.source}, {experiment.price.as_of}). An estimate; nothing was started."
+    )
+
+
+def start(path: Path, out_dir: Path | None, *, argv: Sequence[str], console: Console) -> None:
+    """Run an experiment from the beginning."""
+    experiment = load_experiment(path)
+    base_dir = path.resolve().parent
+    check_workloads(experiment, base_dir=base_dir)
+    _check_engines(experiment, str(path))
+    plan = make_plan(experiment)
+    run_path = out_dir or default_run_path(experiment.name, datetime.now().astimezone())
+    provenance = collect_provenance(argv) | {"base_dir": str(base_dir)}
+    run = RunDirectory.create(run_path, path.read_text(encoding="utf-8"), plan, provenance)
+    copy_workloads(experiment, run.path, base_dir=base_dir)
+    _run(run, experiment, plan, console)
+
+
+def resume(run_path: Path, given: Path | None, *, console: Console) -> None:
+    """Go on with a run; finished blocks are kept."""
+    run = RunDirectory.open(run_path)
+    experiment = run.experiment()
+    if given is not None and load_experiment(given) != experiment:
+        raise ConfigError(
+            f"{given} is not the experiment of {run_path}.",
+            hint="Leave the file out to go on with the run's own, or start a new run.",
+        )
+    _check_engines(experiment, str(run.path / "experiment.yaml"))
+    _run(run, experiment, run.plan(), console)
+
+
+def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console) -> None:
+    expected = estimate(experiment, plan, origin=str(run.path))
+    console.print(
+        f"{experiment.name}: {expected.cells} cells in {expected.blocks} server lives, "
+        f"about {duration(expected.duration_s)}. Run directory: {run.path}"
+    )
+    base_dir = Path(run.read_json("provenance.json").get("base_dir", "."))
+    with run.lock():
+        with RunProgress(console, cells=expected.cells, expected_s=expected.duration_s) as progress:
+            Runner(run, experiment, progress, base_dir).run_remaining()
+        report = evaluate(run, experiment)
+    console.print(showing.table(showing.results(run, experiment), width=console.width))
+    console.print(f"Report: {report}", soft_wrap=True)
+
+
+def evaluate(run: RunDirectory, experiment: Experiment) -> Path:
+    """Files -> measures -> cost -> comparison -> report. Returns the report's path."""
+    cells = write_measures(run, experiment)
+    write_cost(run, experiment.price.to_price())
+    write_comparison(run, experiment)
+    return write_report(run, experiment, cells)
+
+
+def opened(run_path: Path) -> tuple[RunDirectory, Experiment]:
+    """An existing run and its experiment."""
+    run = RunDirectory.open(run_path)
+    return run, run.experiment()
+
+
+def check_workloads(experiment: Experiment, *, base_dir: Path) -> None:
+    """Load every workload once: a missing file or too few prompts must not show after an hour.
+
+    Raises:
+        ConfigError: naming the workload.
+    """
+    cells = len(experiment.loads.streams)
+    for name in experiment.workloads:
+        workload = load_workload(name, seed=experiment.workload_seed, base_dir=base_dir)
+        for split in (Split.WARM_UP, Split.MEASURED):
+            if len(workload.of(split)) < cells:
+                raise ConfigError(
+                    f"workload {name} has {len(workload.of(split))} {split} prompts; {cells} loads need at "
+                    f"least one each, and a prompt is never used in two cells of one server life.",
+                    hint="Add prompts, or measure fewer loads.",
+                )
+
+
+def _check_engines(experiment: Experiment, origin: str) -> None:
+    """Refuse before anything starts if an arm needs an engine that is not here."""
+    for name, config in experiment.arm_configs(origin=origin).items():
+        if isinstance(config, ServerConfig) and config.engine.device != "fake":
+            try:
+                require_engine(config.engine.device, installed_engine())
+            except MachineError as error:
+                error.message = f"arm {name}: {error.message}"
+                raise
+    if sys.platform != "linux":
+        raise MachineError("kilotoken runs servers on Linux only.")

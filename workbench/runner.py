@@ -1,0 +1,120 @@
+"""Run the plan block by block. What is finished stays finished, whatever happens later."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from accounting.errors import Interrupted, KilotokenError
+from serving.config import ServerConfig
+from workbench.cell import load_spec, run_cell
+from workbench.experiment import AttachSection, Experiment
+from workbench.plan import BlockPlan
+from workbench.progress import RunProgress
+from workbench.run_directory import FINISHED, BlockDirectory, RunDirectory, write_json
+from workbench.server_under_test import ServerUnderTest, attached_server, placement_for, started_server
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs what is left of a plan."""
+
+    run: RunDirectory
+    experiment: Experiment
+    progress: RunProgress
+    base_dir: Path = Path()
+
+    def run_remaining(self) -> None:
+        """Run every block that has no finished attempt.
+
+        Raises:
+            KilotokenError: the first failure; the message says how to go on.
+            Interrupted: if the user asked to stop.
+        """
+        plan = self.run.plan()
+        configs = self.experiment.arm_configs(origin=str(self.run.path / "experiment.yaml"))
+        for block in plan.blocks:
+            if self.run.finished(block) is not None:
+                self.progress.block_skipped(block)
+                continue
+            self._run_block(block, configs[block.arm])
+
+    def _run_block(self, block: BlockPlan, config: ServerConfig | AttachSection) -> None:
+        directory = self.run.next_attempt(block)
+        directory.write_status("running", arm=block.arm, repeat=block.repeat)
+        try:
+            startup_s = self._measure_block(block, config, directory)
+        except KeyboardInterrupt:
+            directory.write_status("interrupted", arm=block.arm, repeat=block.repeat)
+            raise Interrupted(
+                "stopped as you asked. Finished blocks are kept; the block in progress will be run again whole.",
+                hint=f"Go on with: kilotoken run --resume {self.run.path}",
+            ) from None
+        except KilotokenError as error:
+            directory.write_status("failed", arm=block.arm, repeat=block.repeat, error=error.message)
+            go_on = f"Finished blocks are kept; go on with: kilotoken run --resume {self.run.path}"
+            error.hint = f"{error.hint} {go_on}".strip()
+            raise
+        directory.write_status(FINISHED, arm=block.arm, repeat=block.repeat, startup_s=startup_s)
+        self.progress.block_done(block)
+
+    def _measure_block(
+        self, block: BlockPlan, config: ServerConfig | AttachSection, directory: BlockDirectory
+    ) -> float | None:
+        with self._server(config, block, directory) as server:
+            self._write_server_facts(directory, server)
+            for cell in block.cells:
+                cell_directory = directory.cell(cell)
+                spec = load_spec(
+                    self.experiment,
+                    block,
+                    cell,
+                    server,
+                    cell_directory.path / "records.jsonl",
+                    workload_source(self.run.path, cell.workload),
+                )
+                label = self.progress.cell_started(block, cell)
+                run_cell(spec, server, cell_directory, report=partial(self.progress.cell, label))
+                self.progress.cell_done(block, cell)
+            return server.startup_s
+
+    def _server(
+        self, config: ServerConfig | AttachSection, block: BlockPlan, directory: BlockDirectory
+    ) -> AbstractContextManager[ServerUnderTest]:
+        if isinstance(config, AttachSection):
+            return attached_server(config)
+
+        def report(text: str) -> None:
+            self.progress.starting(block, text)
+
+        placement = placement_for(config, report=report, base_dir=self.base_dir)
+        return started_server(config, placement, log_path=directory.server / "server.log", report=report)
+
+    @staticmethod
+    def _write_server_facts(directory: BlockDirectory, server: ServerUnderTest) -> None:
+        command: dict[str, Any] = {"base_url": server.base_url, "version": server.version}
+        if server.command is not None:
+            command |= {
+                "argv": list(server.command.argv),
+                "environment": dict(server.command.environment),
+            }
+        write_json(directory.server / "command.json", command)
+        write_json(directory.server / "resolved.json", server.resolved)
+
+
+def workload_source(run_path: Path, workload: str) -> str:
+    """What the load child opens: a built-in name, or the run's own copy of a file."""
+    copied = run_path / "workloads" / Path(workload).name
+    return str(copied.resolve()) if workload.endswith(".jsonl") else workload
+
+
+def copy_workloads(experiment: Experiment, run_path: Path, *, base_dir: Path) -> None:
+    """Copy JSONL workloads into the run, so that it stands alone."""
+    for workload in experiment.workloads:
+        if workload.endswith(".jsonl"):
+            (run_path / "workloads").mkdir(exist_ok=True)
+            shutil.copyfile(base_dir / workload, run_path / "workloads" / Path(workload).name)

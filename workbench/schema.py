@@ -1,0 +1,36 @@
+"""JSON schema of experiment files: completion and checks in editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serving.config import ServerConfig
+from workbench.experiment import AttachSection, Experiment
+
+SCHEMA_FILE = "experiment.schema.json"
+
+
+def experiment_schema() -> dict[str, Any]:
+    """The schema, with the server's sections filled in where the experiment keeps them as they come."""
+    schema = Experiment.model_json_schema()
+    server = ServerConfig.model_json_schema()
+    attach = AttachSection.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "kilotoken experiment"
+    definitions = schema.setdefault("$defs", {})
+    definitions.update(server.pop("$defs", {}))
+    # `model: NAME` is accepted for `model: {name: NAME}`.
+    section = server["properties"]["model"]
+    server["properties"]["model"] = {"anyOf": [{"type": "string"}, section]}
+    arm = {**server, "properties": {**server["properties"], "attach": attach}}
+    definitions["Server"] = server
+    definitions["Arm"] = arm
+    description = schema["properties"]["server"].get("description", "")
+    schema["properties"]["server"] = {"$ref": "#/$defs/Server", "description": description}
+    schema["properties"]["arms"] = {
+        "type": "object",
+        "description": schema["properties"]["arms"].get("description", ""),
+        "additionalProperties": {"anyOf": [{"$ref": "#/$defs/Arm"}]},
+        "minProperties": 1,
+    }
+    return schema

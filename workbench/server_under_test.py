@@ -1,0 +1,153 @@
+"""A server for one block: started from a config, or attached to where it already runs.
+
+Composes model resolution, command line, supervised process and health wait into one object that the cells
+use. `engine.device: fake` starts kilotoken's own fake server through the very same path.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from accounting.errors import ConfigError, ServerError
+from serving.command import Placement, ServerCommand, build_command
+from serving.config import DraftModelSpeculation, ServerConfig
+from serving.endpoints import ServerEndpoints
+from serving.engine_build import installed_engine, require_engine
+from serving.free_port import claim_port
+from serving.preloads import find_preloads, found_paths
+from serving.process import ServerProcess
+from serving.resolved import flatten_server_info
+from workbench.experiment import AttachSection
+from workbench.models import resolve_model
+
+Report = Callable[[str], None]
+FAKE_MODULE = "serving.fake_server"
+
+
+@dataclass
+class ServerUnderTest:
+    """What a cell needs to know of its server."""
+
+    base_url: str
+    model_name: str
+    api_key: str | None = None
+    process: ServerProcess | None = None
+    command: ServerCommand | None = None
+    startup_s: float | None = None
+    resolved: dict[str, Any] = field(default_factory=dict)
+    version: str | None = None
+
+    def check_alive(self, when: str) -> None:
+        """Raise ServerError with the cause if a server that we started has ended."""
+        if self.process is not None:
+            self.process.check_alive(when)
+
+    def endpoints(self) -> ServerEndpoints:
+        """A new client of the server's side doors."""
+        return ServerEndpoints(self.base_url, api_key=self.api_key)
+
+
+def placement_for(
+    config: ServerConfig,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    report: Report = lambda _text: None,
+    dev_mode: bool = True,
+    base_dir: Path = Path(),
+) -> Placement:
+    """Resolve what the config leaves to the machine: engine, models, port, preloads."""
+    if config.engine.device == "fake":
+        name = config.model.served_model_name or config.model.name
+        return Placement(
+            python=sys.executable,
+            device="cpu",
+            host=host,
+            port=claim_port(port, host),
+            model_path=config.model.name,
+            served_model_name=name,
+            module=FAKE_MODULE,
+            environment={"KILOTOKEN_FAKE_VLLM": "1"},
+        )
+    engine = require_engine(config.engine.device, installed_engine())
+
+    def progress(stage: str, done: int, total: int | None) -> None:
+        share = f" {done / total:.0%}" if total else ""
+        report(f"model: {stage}{share}")
+
+    target = resolve_model(config.model.name, base_dir=base_dir, report=progress)
+    draft = None
+    if isinstance(config.speculation, DraftModelSpeculation):
+        draft = resolve_model(config.speculation.model, base_dir=base_dir, report=progress).served_from
+    return Placement(
+        python=sys.executable,
+        device=engine.device,
+        host=host,
+        port=claim_port(port, host),
+        model_path=target.served_from,
+        served_model_name=config.model.served_model_name or target.name,
+        draft_path=draft,
+        model_is_local=Path(target.served_from).is_dir() and (draft is None or Path(draft).is_dir()),
+        preloads=found_paths(find_preloads()) if engine.device == "cpu" else (),
+        dev_mode=dev_mode,
+    )
+
+
+@contextmanager
+def started_server(
+    config: ServerConfig, placement: Placement, *, log_path: Path, report: Report
+) -> Iterator[ServerUnderTest]:
+    """Start the server, wait until healthy, read back what it resolved; end it on leaving."""
+    command = build_command(config, placement)
+    base_url = f"http://{placement.host}:{placement.port}"
+    with ServerProcess(command, base_url=base_url, log_path=log_path) as process:
+        startup_s = process.wait_until_healthy(
+            config.engine.startup_deadline_s,
+            report=lambda stage, elapsed: report(f"server: {stage} ({elapsed:.0f} s)"),
+        )
+        server = ServerUnderTest(
+            base_url, placement.served_model_name, process=process, command=command, startup_s=startup_s
+        )
+        _read_back(server)
+        yield server
+
+
+@contextmanager
+def attached_server(attach: AttachSection) -> Iterator[ServerUnderTest]:
+    """Use a server that already runs.
+
+    Raises:
+        ConfigError: if the key's variable is not set, or the model is not served.
+        ServerError: if the server does not answer.
+    """
+    api_key = None
+    if attach.api_key_env:
+        api_key = os.environ.get(attach.api_key_env)
+        if not api_key:
+            raise ConfigError(
+                f"attach.api_key_env: the environment variable {attach.api_key_env} is not set."
+            )
+    base_url = attach.url.rstrip("/").removesuffix("/v1")
+    server = ServerUnderTest(base_url, attach.model or "", api_key=api_key)
+    with server.endpoints() as endpoints:
+        served = endpoints.model_names()
+    if attach.model is not None and attach.model not in served:
+        raise ConfigError(f"attach.model: {base_url} serves {', '.join(served)}, not {attach.model!r}.")
+    if not served:
+        raise ServerError(f"{base_url} serves no model.")
+    server.model_name = attach.model or served[0]
+    _read_back(server)
+    yield server
+
+
+def _read_back(server: ServerUnderTest) -> None:
+    with server.endpoints() as endpoints:
+        server.version = endpoints.version()
+        info = endpoints.server_info()
+    server.resolved = flatten_server_info(info) if info else {}
