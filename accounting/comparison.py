@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit  # scipy.stats alone takes most of a second to import
 
 MINIMUM_PAIRS = 4
 CONFIDENCE = 0.95
@@ -59,7 +59,8 @@ def compare_costs(pair_ratios: Sequence[float]) -> Comparison:
     if len(pairs) < MINIMUM_PAIRS:
         reason = f"{len(pairs)} pairs of blocks; {MINIMUM_PAIRS} are needed before a test means anything"
         return Comparison(pairs, ratio, None, Word.TOO_FEW_BLOCKS, reason)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 1)) * float(stats.sem(logs))
+    standard_error = float(np.std(logs, ddof=1)) / math.sqrt(len(pairs))
+    half = float(stdtrit(len(pairs) - 1, (1 + CONFIDENCE) / 2)) * standard_error
     low, high = (math.exp(float(np.mean(logs)) + side * half) for side in (-1, 1))
     if high < 1.0:
         word = Word.CHEAPER

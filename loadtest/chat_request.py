@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from loadtest.workloads.prompt import Prompt
@@ -43,7 +45,7 @@ class Event(msgspec.Struct):
 
     choices: list[Choice] = []
     usage: Usage | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 decode_event = msgspec.json.Decoder(Event).decode

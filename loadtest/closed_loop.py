@@ -25,7 +25,7 @@ from loadtest.config import LoadSpec
 from loadtest.workloads.prompt import Prompt
 
 FAILURES_BEFORE_GIVING_UP = 8
-BACK_OFF_S = 0.25
+BACK_OFF_S = 0.1
 
 
 class Stage(StrEnum):

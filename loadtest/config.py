@@ -10,6 +10,7 @@ import msgspec
 SPEC_VARIABLE = "KILOTOKEN_LOAD_SPEC"
 EVENTS_VARIABLE = "KILOTOKEN_LOAD_EVENTS_FD"
 API_KEY_VARIABLE = "KILOTOKEN_LOAD_API_KEY"
+PARENT_VARIABLE = "KILOTOKEN_LOAD_PARENT_PID"
 
 
 class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

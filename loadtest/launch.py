@@ -15,7 +15,14 @@ from typing import Any, Self
 import msgspec
 
 from accounting.errors import LoadError
-from loadtest.config import API_KEY_VARIABLE, EVENTS_VARIABLE, SPEC_VARIABLE, LoadSpec, write_spec
+from loadtest.config import (
+    API_KEY_VARIABLE,
+    EVENTS_VARIABLE,
+    PARENT_VARIABLE,
+    SPEC_VARIABLE,
+    LoadSpec,
+    write_spec,
+)
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 END_GRACE_S = 10.0
@@ -50,6 +57,7 @@ class LoadProcess:
             **self._environment,
             SPEC_VARIABLE: str(self._spec_path),
             EVENTS_VARIABLE: str(write_fd),
+            PARENT_VARIABLE: str(os.getpid()),
             "PYTHONSAFEPATH": "1",
             **({API_KEY_VARIABLE: self._api_key} if self._api_key else {}),
         }

@@ -20,7 +20,13 @@ from locust.exception import StopUser
 from accounting.records import Phase, RequestRecord
 from loadtest.chat_request import PATH, request_body
 from loadtest.closed_loop import ClosedLoop
-from loadtest.config import API_KEY_VARIABLE, EVENTS_VARIABLE, SPEC_VARIABLE, read_spec
+from loadtest.config import (
+    API_KEY_VARIABLE,
+    EVENTS_VARIABLE,
+    PARENT_VARIABLE,
+    SPEC_VARIABLE,
+    read_spec,
+)
 from loadtest.prompt_order import ordered_slice
 from loadtest.request_store import write_json_lines
 from loadtest.streaming_client import Send, StreamingClient
@@ -29,7 +35,8 @@ from loadtest.workloads import Split, load_workload
 TICK_S = 0.02
 PROGRESS_S = 0.5
 
-_parent = os.getppid()
+# Told, not asked: a parent that died before this line would otherwise never be missed.
+_parent = int(os.environ[PARENT_VARIABLE])
 _spec = read_spec(Path(os.environ[SPEC_VARIABLE]))
 _events_fd = int(os.environ[EVENTS_VARIABLE])
 _records: list[RequestRecord] = []

@@ -242,7 +242,7 @@ def take_event(answer: _Answer, data: bytes, at_s: float, *, censored: bool) -> 
         answer.fail(Outcome.GARBAGE, f"an event is not the expected JSON ({error}): {data[:200]!r}")
         return
     if event.error is not None:
-        answer.fail(Outcome.STREAM_ERROR, bytes(event.error).decode("utf-8", "replace"))
+        answer.fail(Outcome.STREAM_ERROR, msgspec.json.encode(event.error).decode())
         return
     tokens = _take_usage(answer, event)
     text = ""

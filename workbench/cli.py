@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -35,7 +34,9 @@ PIPE_WIDTH = 150
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False)
 
-ExperimentFile = Annotated[Path, typer.Argument(help="Experiment file (YAML).", show_default=False)]
+# Typer carries its own copy of click and exports only this subclass of its usage errors.
+USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+
 RunPath = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
@@ -254,11 +255,13 @@ def main(command: Callable[..., Any] = app) -> None:
         code = command(standalone_mode=False)
     except KilotokenError as error:
         _fail(error)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _fail(Interrupted("stopped as you asked."))
-    except click.exceptions.Exit as leaving:
+    except typer.Exit as leaving:
         sys.exit(leaving.exit_code)
-    except click.ClickException as error:
+    except USAGE_ERROR as error:
+        if not error.format_message():  # no command at all: the help was printed
+            sys.exit(ConfigError.exit_code)
         hint = "`kilotoken --help` lists the commands, `kilotoken COMMAND --help` its options."
         _fail(ConfigError(error.format_message(), hint=hint))
     except BrokenPipeError:

@@ -138,7 +138,7 @@ def test_failing_streams_back_off() -> None:
     waits = [f.not_before_s - at for at, f in drive.sent]
     assert waits[0] == 0.0
     assert waits[1:] == sorted(waits[1:])
-    assert waits[-1] > 1.0
+    assert waits[-1] > 0.5
 
 
 def test_warm_up_answers_are_cut_at_different_lengths_and_measured_ones_never() -> None:

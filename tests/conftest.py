@@ -1,0 +1,90 @@
+"""Real servers for tests/live and tests/gpu, started as `kilotoken run` starts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from serving.config import ServerConfig
+from workbench.cell import load_spec, run_cell
+from workbench.experiment import Experiment
+from workbench.measures import measure_cell, read_cell
+from workbench.plan import make_plan
+from workbench.run_directory import BlockDirectory
+from workbench.server_under_test import ServerUnderTest, placement_for, started_server
+
+START_DEADLINE_S = 400
+
+
+StartServer = Callable[[dict[str, Any]], AbstractContextManager[ServerUnderTest]]
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
+    """`with start_server({...config...}) as server:` a ready server."""
+
+    @contextmanager
+    def start(config: dict[str, Any]) -> Iterator[ServerUnderTest]:
+        engine = {"enforce_eager": True, "startup_deadline_s": START_DEADLINE_S}
+        validated = ServerConfig.model_validate({"batching": {"max_num_seqs": 16}, "engine": engine} | config)
+        placement = placement_for(validated)
+        log = tmp_path_factory.mktemp("server") / "server.log"
+        with started_server(validated, placement, log_path=log, report=lambda _text: None) as server:
+            yield server
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def chat() -> Callable[..., dict[str, Any]]:
+    """Ask a server one question, greedy, not streaming."""
+
+    def ask(server: ServerUnderTest, question: str, max_tokens: int = 60) -> dict[str, Any]:
+        body = {
+            "model": server.model_name,
+            "messages": [{"role": "user", "content": question}],
+            "max_tokens": max_tokens,
+            "temperature": 0,
+        }
+        answered = httpx.post(f"{server.base_url}/v1/chat/completions", json=body, timeout=120)
+        answered.raise_for_status()
+        parsed: dict[str, Any] = answered.json()
+        return parsed
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def measured_cell(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """Run one real cell against a server through the product's own path; returns its measures."""
+
+    def measure(
+        server: ServerUnderTest, *, workload: str, streams: int, window_s: float = 8.0
+    ) -> dict[str, Any]:
+        experiment = Experiment.model_validate(
+            {
+                "name": "live",
+                "arms": {"only": {}},
+                "workloads": [workload],
+                "loads": {"streams": [streams]},
+                "output": {"max_tokens": 40},
+                "window": {"minimum_s": window_s, "warm_up_s": 1.0},
+                "repeats": 1,
+                "price": {"usd_per_hour": 1.0, "source": "declared for a test", "as_of": "2026-11-22"},
+            }
+        )
+        (block,) = make_plan(experiment).blocks
+        (cell,) = block.cells
+        attempt = BlockDirectory(tmp_path_factory.mktemp("block"))
+        directory = attempt.cell(cell)
+        records = directory.path / "records.jsonl"
+        spec = load_spec(experiment, block, cell, server, records, workload)
+        run_cell(spec, server, directory, report=lambda _progress: None)
+        data = read_cell(block, cell, attempt)
+        return measure_cell(data, experiment, None) | {"directory": directory}
+
+    return measure

@@ -1,0 +1,156 @@
+"""Whatever happens in the middle, finished blocks stay, nothing is orphaned, and --resume goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def wait_for(condition: Callable[[], Any], within_s: float = 40.0) -> Any:
+    deadline = time.monotonic() + within_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return found
+
+
+def tree_of(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def statuses(run: Path) -> dict[str, str]:
+    return {
+        folder.name: json.loads((folder / "block.json").read_text())["status"]
+        for folder in sorted((run / "blocks").iterdir())
+        if (folder / "block.json").exists()
+    }
+
+
+def in_second_block(run: Path) -> bool:
+    """The first block has finished and a cell of the second one is under load."""
+    return len(list(run.glob("blocks/*/cells/*/load.json"))) == 2 and "finished" in statuses(run).values()
+
+
+def finished_files(run: Path) -> dict[Path, int]:
+    done = [name for name, status in statuses(run).items() if status == "finished"]
+    return {f: f.stat().st_mtime_ns for name in done for f in (run / "blocks" / name).rglob("*.parquet")}
+
+
+def resume_completes(kilotoken: Command, run: Path, kept: dict[Path, int]) -> None:
+    done = kilotoken("run", "--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "kept r1-" in done.stdout
+    assert {f: f.stat().st_mtime_ns for f in kept} == kept, "a finished block was touched"
+    assert (run / "report.html").exists()
+    document = json.loads(kilotoken("show", run, "--json").stdout)
+    assert document["complete"]
+    assert [c["reconciled"] for c in document["cells"]] == [True, True]
+    assert "Run more than once" in (run / "report.html").read_text()
+
+
+def test_kill_9_of_the_workbench_leaves_no_orphan_and_resume_completes(
+    small: Path, tmp_path: Path, started: Start, kilotoken: Command
+) -> None:
+    run = tmp_path / "out"
+    workbench = started("run", small, "--out", run)
+    wait_for(lambda: in_second_block(run))
+    tree = tree_of(workbench.pid)
+    assert len(tree) >= 3, "supervisor, server, load generator"
+    workbench.send_signal(signal.SIGKILL)
+    workbench.wait()
+    wait_for(lambda: all_gone(tree), 20)
+    kept = finished_files(run)
+    assert kept
+    resume_completes(kilotoken, run, kept)
+    assert sorted(statuses(run).values()) == ["finished", "finished", "running"]
+
+
+def test_kill_9_of_the_server_in_mid_cell_is_told_and_resume_completes(
+    small: Path, tmp_path: Path, started: Start, kilotoken: Command
+) -> None:
+    run = tmp_path / "out"
+    workbench = started("run", small, "--out", run)
+    wait_for(lambda: in_second_block(run))
+    server = next(p for p in tree_of(workbench.pid) if "serving.fake_server" in p.cmdline() and "-P" not in p.cmdline()
+                  and "serving.supervisor" not in p.cmdline())  # fmt: skip
+    os.kill(server.pid, signal.SIGKILL)
+    output, _ = workbench.communicate(timeout=40)
+    assert workbench.returncode == 5
+    assert "the server was killed by SIGKILL" in output
+    assert "in mid-cell" in output
+    assert f"kilotoken run --resume {run}" in output
+    assert "Traceback" not in output
+    resume_completes(kilotoken, run, finished_files(run))
+    assert sorted(statuses(run).values()) == ["failed", "finished", "finished"]
+
+
+def test_ctrl_c_keeps_finished_blocks_and_says_how_to_go_on(
+    small: Path, tmp_path: Path, started: Start, kilotoken: Command
+) -> None:
+    run = tmp_path / "out"
+    workbench = started("run", small, "--out", run)
+    wait_for(lambda: in_second_block(run))
+    tree = tree_of(workbench.pid)
+    workbench.send_signal(signal.SIGINT)
+    output, _ = workbench.communicate(timeout=40)
+    assert workbench.returncode == 130
+    assert "Stopped:" in output
+    assert f"kilotoken run --resume {run}" in output
+    assert "Traceback" not in output
+    assert all_gone(tree)
+    resume_completes(kilotoken, run, finished_files(run))
+
+
+def test_sigterm_while_the_first_server_loads_ends_everything(
+    small: Path, tmp_path: Path, started: Start
+) -> None:
+    run = tmp_path / "out"
+    workbench = started("run", small, "--out", run)
+    wait_for(lambda: list(run.glob("blocks/*/server/server.log")))
+    tree = tree_of(workbench.pid)
+    workbench.terminate()
+    output, _ = workbench.communicate(timeout=40)
+    assert workbench.returncode == 130
+    assert "Traceback" not in output
+    wait_for(lambda: all_gone(tree), 20)
+
+
+def test_a_run_directory_has_one_writer(
+    small: Path, tmp_path: Path, started: Start, kilotoken: Command
+) -> None:
+    run = tmp_path / "out"
+    started("run", small, "--out", run)
+    wait_for(lambda: list(run.glob("blocks/*")))
+    second = kilotoken("run", "--resume", run)
+    assert second.returncode == 7
+    assert "another kilotoken process is working" in second.stderr
+    third = kilotoken("run", small, "--out", run)
+    assert third.returncode == 7
+    assert "already holds a run" in third.stderr
+
+
+def test_a_server_that_turns_bad_in_mid_cell_costs_only_that_block(
+    small: Path, tmp_path: Path, kilotoken: Command
+) -> None:
+    run = tmp_path / "out"
+    faults = '--faults \'[{"kind": "die", "on_request": 8}]\''
+    broken = kilotoken("run", small, "--out", run, KILOTOKEN_FAKE_ARGS=faults)
+    assert broken.returncode == 5
+    assert "the server exited with status 1 in mid-cell" in broken.stderr
+    assert "Traceback" not in broken.stderr
+    assert list(statuses(run).values()) == ["failed"]
+    done = kilotoken("run", "--resume", run)
+    assert done.returncode == 0, done.stderr

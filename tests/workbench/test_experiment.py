@@ -1,0 +1,138 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from accounting.errors import ConfigError
+from serving.config import NgramSpeculation, NoSpeculation, ServerConfig
+from workbench.experiment import AttachSection, load_experiment, merge_sections, parse_experiment
+from workbench.schema import experiment_schema
+from workbench.strict_yaml import parse_yaml, read_yaml
+
+ROOT = Path(__file__).parents[2]
+GOOD = """
+name: good
+server:
+  model: {name: smollm2-135m-instruct, max_model_len: 2048}
+  engine: {enforce_eager: true}
+arms:
+  off: {}
+  ngram: {speculation: {method: ngram, num_speculative_tokens: 4}, model: {dtype: float32}}
+  running: {attach: {url: "http://127.0.0.1:8000"}}
+workloads: [chat]
+loads: {streams: [1, 4]}
+price: {usd_per_hour: 1, source: declared, as_of: 2026-11-22}
+"""
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+def test_arms_are_the_shared_server_with_their_own_differences() -> None:
+    experiment = parse_experiment(GOOD, origin="x.yaml")
+    arms = experiment.arm_configs(origin="x.yaml")
+    off, ngram, running = arms["off"], arms["ngram"], arms["running"]
+    assert isinstance(off, ServerConfig)
+    assert isinstance(ngram, ServerConfig)
+    assert isinstance(running, AttachSection)
+    assert isinstance(off.speculation, NoSpeculation)
+    assert isinstance(ngram.speculation, NgramSpeculation)
+    assert ngram.model.dtype == "float32"
+    assert ngram.model.max_model_len == 2048
+    assert experiment.baseline_arm == "off"
+    assert experiment.price.to_price().usd_per_hour == 1.0
+
+
+def test_speculation_is_replaced_whole_other_sections_by_field() -> None:
+    merged = merge_sections(
+        {"model": "a", "speculation": {"method": "ngram", "num_speculative_tokens": 3}},
+        {"model": {"dtype": "float32"}, "speculation": {"method": "off"}},
+    )
+    assert merged == {"model": {"name": "a", "dtype": "float32"}, "speculation": {"method": "off"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (changed("workloads:", "worklods:"), ["unknown key 'worklods'", "did you mean 'workloads'"]),
+        (
+            changed("num_speculative_tokens", "num_speculativ_tokens"),
+            ["arms.ngram", "num_speculative_tokens'?"],
+        ),
+        (
+            changed("max_model_len: 2048", "max_modle_len: 2048"),
+            ["max_modle_len", "did you mean 'max_model_len'"],
+        ),
+        (changed("method: ngram", "method: ngrm"), ["'ngrm' is not one of", "did you mean 'ngram'"]),
+        (
+            changed("num_speculative_tokens: 4", 'num_speculative_tokens: "4"'),
+            ["num_speculative_tokens", "integer"],
+        ),
+        (changed("usd_per_hour: 1", "usd_per_hour: -1"), ["price.usd_per_hour", "greater than 0"]),
+        (changed("usd_per_hour: 1", "usd_per_hour: 1 USD"), ["price.usd_per_hour", "number"]),
+        (changed("usd_per_hour: 1", "usd_per_hour: .nan"), ["price.usd_per_hour"]),
+        (changed("as_of: 2026-11-22", "as_of: last week"), ["price.as_of", "date"]),
+        (changed(", as_of: 2026-11-22", ""), ["price.as_of", "missing"]),
+        (changed("streams: [1, 4]", "streams: [1, 1]"), ["loads.streams", "none twice"]),
+        (changed("streams: [1, 4]", "streams: [0]"), ["loads.streams"]),
+        (changed("streams: [1, 4]", "streams: []"), ["loads.streams", "at least one"]),
+        (changed("name: good", "name: a/b"), ["name"]),
+        (GOOD + "baseline: plain\n", ["baseline 'plain' is not an arm", "off, ngram, running"]),
+        (GOOD + "slo: {tpot_ms: 33}\n", ["slo.tpot_ms", "did you mean 'tpot_s'"]),
+        (GOOD + "window: {minimum_s: 60, limit_s: 30}\n", ["limit_s (30)", "minimum_s (60)"]),
+        (GOOD + "name: twice\n", ["'name' stands here twice"]),
+        (changed("http://127.0.0.1:8000", "127.0.0.1:8000"), ["arms.running.attach", "url"]),
+        (changed("{attach: {", "{engine: {}, attach: {"), ["stands alone"]),
+        ("- a\n- b\n", ["a list", "mapping"]),
+        ("", ["empty"]),
+        ("name: [unclosed", ["not valid YAML"]),
+        ("name: !!python/object/apply:os.system ['true']", ["not valid YAML"]),
+    ],
+)
+def test_each_mistake_is_named_with_what_is_allowed(text: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_experiment(text, origin="x.yaml")
+    for word in words:
+        assert word in caught.value.message, caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_off_is_a_word_and_numbers_are_numbers() -> None:
+    assert parse_yaml("a: off\nb: yes\nc: true\nd: 1e9\ne: 1.5", origin="x") == {
+        "a": "off", "b": "yes", "c": True, "d": 1e9, "e": 1.5,
+    }  # fmt: skip
+
+
+def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "first-light.yaml").touch()
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(tmp_path / "frist-light.yaml")
+    assert "first-light.yaml" in caught.value.hint
+    with pytest.raises(ConfigError, match="directory"):
+        read_yaml(tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path / "binary.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_experiments_that_ship_are_valid_and_fit_the_schema(path: Path) -> None:
+    load_experiment(path)
+    as_json: Any = json.loads(json.dumps(read_yaml(path), default=str))
+    jsonschema.validate(as_json, experiment_schema())
+
+
+def test_the_schema_beside_the_experiments_is_current() -> None:
+    """Write it anew with `kilotoken schema > experiments/experiment.schema.json`."""
+    stored = json.loads((ROOT / "experiments" / "experiment.schema.json").read_text())
+    assert stored == experiment_schema()
+
+
+def test_the_schema_refuses_what_the_loader_refuses() -> None:
+    wrong = json.loads(json.dumps(parse_yaml(changed("workloads:", "worklods:"), origin="x"), default=str))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, experiment_schema())
