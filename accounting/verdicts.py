@@ -1,4 +1,8 @@
-"""Is a number fit to be compared? One verdict per statistic; only `valid` may win a comparison."""
+"""Is a number fit to be compared? One verdict per statistic; only `valid` may win a comparison.
+
+`judge` finds failed, unreconciled, cache_contaminated, client_bound, too_short and length_drift. Drift inside
+the window, saturation and a noisy host have their words but are not judged yet: a valid cell may still be noisy.
+"""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 
 A state machine on a clock that is passed in; no I/O. Phases of a cell:
 
-    warm-up     warm-up prompts at the tested concurrency, until `warm_up_s` have passed and every stream
-                has had an answer; answers are cut short at a different length for each stream, so that
-                the streams do not march in step
-    ramp        streams switch to measured prompts one by one; the window opens when all have
+    warm-up     warm-up prompts at the tested concurrency; answers are cut short at a different length for
+                each stream, so that the streams do not march in step
+    ramp        a stream that has had an answer, once `warm_up_s` have passed, goes on with measured
+                prompts; the window opens when all streams have
     window      at least `window_s` and `completions_per_stream` x streams answers, at most `window_limit_s`
     tail        load goes on for `tail_s`, so that the window's end is scraped under load
     drain       no new request; the cell ends when the last answer is complete
@@ -92,7 +92,7 @@ class ClosedLoop:
         if self.stage is Stage.DRAIN:
             self._retired.add(stream)
             return None
-        phase = Phase.WARM_UP if self.stage is Stage.WARM_UP else Phase.MEASURED
+        phase = self._phase_of(stream, now_s)
         prompts = self._prompts[phase]
         used = self._used[phase]
         self._used[phase] += 1
@@ -101,6 +101,8 @@ class ClosedLoop:
         back_off_s = BACK_OFF_S * min(self._failures_in_a_row, 8)
         if phase is Phase.MEASURED:
             self._on_measured.add(stream)
+            if self.stage is Stage.WARM_UP:
+                self._enter(Stage.RAMP, now_s)
             self.tick(now_s)
         return NextRequest(
             number=self._number,
@@ -111,6 +113,10 @@ class ClosedLoop:
             intended_send_s=free_s + back_off_s,
             not_before_s=free_s + back_off_s,
         )
+
+    def _phase_of(self, stream: int, now_s: float) -> Phase:
+        warm = now_s - self._started_s >= self._spec.warm_up_s and stream in self._answered
+        return Phase.MEASURED if warm else Phase.WARM_UP
 
     def _warm_up_tokens(self, stream: int) -> int:
         """Between a quarter and a half of an answer, spread over the streams."""
@@ -138,9 +144,6 @@ class ClosedLoop:
         """Advance the stage if its condition is met. Called often, also between answers."""
         in_stage_s = now_s - self._stage_since_s
         match self.stage:
-            case Stage.WARM_UP:
-                if in_stage_s >= self._spec.warm_up_s and len(self._answered) == self._spec.streams:
-                    self._enter(Stage.RAMP, now_s)
             case Stage.RAMP:
                 if len(self._on_measured) == self._spec.streams:
                     self._enter(Stage.WINDOW, now_s)
@@ -153,8 +156,8 @@ class ClosedLoop:
             case Stage.TAIL:
                 if in_stage_s >= self._spec.tail_s:
                     self._enter(Stage.DRAIN, now_s)
-            case Stage.DRAIN:
-                pass
+            case Stage.WARM_UP | Stage.DRAIN:
+                pass  # left when a stream sends its first measured request; never left
 
     def _enter(self, stage: Stage, now_s: float) -> None:
         self.stage = stage

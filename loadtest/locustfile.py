@@ -44,7 +44,10 @@ _stream_numbers = itertools.count()
 
 
 def _emit(event: str, **values: object) -> None:
-    os.write(_events_fd, msgspec.json.encode({"event": event, **values}) + b"\n")
+    try:
+        os.write(_events_fd, msgspec.json.encode({"event": event, **values}) + b"\n")
+    except BrokenPipeError:
+        os._exit(1)  # nobody listens any more: the parent is gone
 
 
 def _build_loop() -> ClosedLoop:

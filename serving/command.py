@@ -48,6 +48,8 @@ class Placement:
     model_path: str
     served_model_name: str
     draft_path: str | None = None
+    model_revision: str | None = None  # of a hub id
+    draft_revision: str | None = None
     model_is_local: bool = True
     preloads: tuple[str, ...] = ()
     dev_mode: bool = True
@@ -64,6 +66,7 @@ def build_command(config: ServerConfig, placement: Placement) -> ServerCommand:
         *("--port", str(placement.port)),
         *("--model", placement.model_path),
         *("--served-model-name", placement.served_model_name),
+        *(["--revision", placement.model_revision] if placement.model_revision else []),
         *_model_flags(config),
         *_speculation_flags(config, placement),
         *_policy_flags(config, placement),
@@ -82,7 +85,7 @@ def _model_flags(config: ServerConfig) -> list[str]:
     return flags
 
 
-def speculative_config(config: ServerConfig, draft_path: str | None) -> dict[str, Any] | None:
+def speculative_config(config: ServerConfig, placement: Placement) -> dict[str, Any] | None:
     """vLLM's `--speculative-config` as a mapping, None without speculation."""
     speculation = config.speculation
     match speculation:
@@ -91,11 +94,12 @@ def speculative_config(config: ServerConfig, draft_path: str | None) -> dict[str
         case NgramSpeculation():
             return speculation.model_dump()
         case DraftModelSpeculation():
-            return {**speculation.model_dump(), "model": draft_path or speculation.model}
+            settings = {**speculation.model_dump(), "model": placement.draft_path or speculation.model}
+            return settings | ({"revision": placement.draft_revision} if placement.draft_revision else {})
 
 
 def _speculation_flags(config: ServerConfig, placement: Placement) -> list[str]:
-    settings = speculative_config(config, placement.draft_path)
+    settings = speculative_config(config, placement)
     return ["--speculative-config", json.dumps(settings, sort_keys=True)] if settings else []
 
 

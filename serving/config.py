@@ -9,15 +9,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
+
+
+def as_tuple(value: Any) -> Any:
+    """Strict mode wants a tuple where YAML and JSON know lists only."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Section(BaseModel):
     """Base of every section: frozen, no unknown keys, no silent type coercion."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class ModelSection(Section):
@@ -110,7 +117,7 @@ class EngineSection(Section):
     """On CPU, preload libiomp5 and tcmalloc where found (worth 15 % and more)."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Further environment variables for the server."""
-    extra_args: tuple[str, ...] = ()
+    extra_args: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
     """Further vLLM arguments, passed on as they are and not checked."""
 
 

@@ -1,7 +1,9 @@
-"""Real servers for tests/live and tests/gpu, started as `kilotoken run` starts them."""
+"""Shared across folders: the machine's Chromium, and real servers for tests/live and tests/gpu."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -18,6 +20,10 @@ from workbench.run_directory import BlockDirectory
 from workbench.server_under_test import ServerUnderTest, placement_for, started_server
 
 START_DEADLINE_S = 400
+CHROMIUM_FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 
 
 StartServer = Callable[[dict[str, Any]], AbstractContextManager[ServerUnderTest]]
@@ -88,3 +94,19 @@ def measured_cell(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dic
         return measure_cell(data, experiment, None) | {"directory": directory}
 
     return measure
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """The machine's Chromium. A machine that promises one (CI) must have it."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("no chromium on this machine, and CI must open the report")
+        pytest.skip("no chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        yield browser
+        browser.close()

@@ -30,6 +30,9 @@ from workbench.run_directory import CellDirectory, write_json
 from workbench.server_under_test import ServerUnderTest
 
 SAMPLE_EVERY_S = 1.0
+# The window's edges are the scrapes, which follow the load's own edges by a few milliseconds each: without a
+# margin every other window of "25 s" would be 24.99 s long.
+EDGE_MARGIN_S = 0.25
 IDLE_DEADLINE_S = 120.0
 IDLE_BEFORE, WINDOW_START, WINDOW_END, IDLE_AFTER = "idle_before", "window_start", "window_end", "idle_after"
 
@@ -77,8 +80,8 @@ def load_spec(
         max_tokens=experiment.output.max_tokens,
         ignore_eos=experiment.output.ignore_eos,
         warm_up_s=window.warm_up_s,
-        window_s=window.minimum_s,
-        window_limit_s=window.limit_s,
+        window_s=window.minimum_s + EDGE_MARGIN_S,
+        window_limit_s=window.limit_s + EDGE_MARGIN_S,
         completions_per_stream=window.completions_per_stream,
         request_timeout_s=experiment.request_timeout_s,
         records_path=str(records),
@@ -96,6 +99,20 @@ def run_cell(
     """
     directory.path.mkdir(parents=True)
     observed = _Observed()
+    try:
+        _measure(spec, server, directory, observed, report)
+    except (ServerError, LoadError):
+        server.explain_death("in mid-cell")
+        raise
+
+
+def _measure(
+    spec: LoadSpec,
+    server: ServerUnderTest,
+    directory: CellDirectory,
+    observed: _Observed,
+    report: Callable[[Progress], None],
+) -> None:
     with server.endpoints() as endpoints:
         observed.metrics_error = _metrics_missing(endpoints)
         _wait_idle(endpoints, server, observed)

@@ -17,16 +17,11 @@ from accounting.errors import ConfigError
 from accounting.prices import Price
 from accounting.slo import Slo
 from accounting.verdicts import COMPLETIONS_PER_STREAM, MINIMUM_WINDOW_S
-from serving.config import Section, ServerConfig
+from serving.config import Section, ServerConfig, as_tuple
 from workbench.config_messages import config_error
 from workbench.strict_yaml import parse_yaml, read_yaml
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-
-
-def _as_tuple(value: Any) -> Any:
-    """YAML knows lists only."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _as_date(value: Any) -> Any:
@@ -40,7 +35,7 @@ M = TypeVar("M", bound=Section)
 class PriceSection(Section):
     """What the box costs. Rent already contains electricity."""
 
-    usd_per_hour: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    usd_per_hour: Annotated[float, Field(gt=0)]
     """USD per hour for the whole box."""
     source: Annotated[str, Field(min_length=1)]
     """Where the amount comes from: a price page, an invoice, or 'declared for this example'."""
@@ -72,7 +67,7 @@ class SloSection(Section):
 class LoadSection(Section):
     """How hard the server is driven."""
 
-    streams: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(_as_tuple)]
+    streams: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(as_tuple)]
     """Closed-loop streams, one cell per value: each stream sends its next request when its answer is complete."""
 
 
@@ -128,7 +123,7 @@ class Experiment(Section):
     """Name -> what is different about this arm, or `attach:` for a server that already runs."""
     baseline: Name | None = None
     """The arm that the others are compared with; the first by default."""
-    workloads: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_tuple)]
+    workloads: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(as_tuple)]
     """Built-in workloads (chat, copy, story) or JSONL files."""
     loads: LoadSection
     """Loads."""
@@ -158,6 +153,9 @@ class Experiment(Section):
         for name, values in (("workloads", self.workloads), ("loads.streams", self.loads.streams)):
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name} must hold at least one value and none twice")
+        stems = [Path(workload).stem for workload in self.workloads]
+        if len(set(stems)) != len(stems):
+            raise ValueError("two workload files have the same name: cells are named after it, rename one")
         return self
 
     @property

@@ -6,6 +6,7 @@ requests that were *sent* inside it; reconciliation from everything between the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -68,7 +69,13 @@ def read_cell(block: BlockPlan, cell: CellPlan, attempt: BlockDirectory) -> Cell
         RunError: if a file is missing or damaged.
     """
     directory = attempt.cell(cell)
-    facts = RunDirectory(directory.path).read_json(directory.facts.name)
+    try:
+        facts: dict[str, Any] = json.loads(directory.facts.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{directory.facts} cannot be read: {error}",
+            hint=f"Remove {attempt.path} and run the block again with --resume.",
+        ) from error
     records = read_records(directory.requests)
     if WINDOW_END not in facts["edges"]:
         raise RunError(f"{directory.facts} has no steady window: the cell did not finish.")

@@ -80,8 +80,14 @@ class Estimate(msgspec.Struct, frozen=True):
 
     blocks: int
     cells: int
+    cell_s: float
     duration_s: float
     usd: float
+
+    @property
+    def start_s(self) -> float:
+        """Mean seconds of a server's start."""
+        return (self.duration_s - self.cells * self.cell_s) / max(self.blocks, 1)
 
 
 def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") -> Estimate:
@@ -95,4 +101,4 @@ def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") 
         start = 0.0 if engine is None else START_ESTIMATE_S[0 if engine.enforce_eager else 1]
         duration += start + per_cell * len(block.cells)
     usd = experiment.price.usd_per_hour / 3600.0 * duration
-    return Estimate(len(plan.blocks), plan.cell_count, duration, usd)
+    return Estimate(len(plan.blocks), plan.cell_count, per_cell, duration, usd)

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from workbench.cell import Progress
-from workbench.plan import BlockPlan, CellPlan
+from workbench.plan import BlockPlan, CellPlan, Estimate
 
 
 def duration(seconds: float) -> str:
@@ -29,12 +29,13 @@ def duration(seconds: float) -> str:
 class RunProgress:
     """Progress of one run over its cells."""
 
-    def __init__(self, console: Console, *, cells: int, expected_s: float) -> None:
+    def __init__(self, console: Console, *, cells: int, expected: Estimate) -> None:
         self._console = console
         self._cells = cells
         self._done = 0
         self._measured = 0
-        self._expected_s = expected_s
+        self._started_blocks: set[str] = set()
+        self._expected = expected
         self._started = time.monotonic()
         self._last_plain = ""
         self._bars = Bars(
@@ -70,6 +71,7 @@ class RunProgress:
 
     def cell_started(self, block: BlockPlan, cell: CellPlan) -> str:
         """A cell begins; returns its label."""
+        self._started_blocks.add(block.block_id)
         return f"{block.block_id}: {cell.workload}, {cell.streams} stream{'s' if cell.streams > 1 else ''}"
 
     def cell(self, label: str, progress: Progress) -> None:
@@ -98,12 +100,15 @@ class RunProgress:
         self._show(f"{block.block_id}: finished")
 
     def _left(self) -> str:
-        elapsed = time.monotonic() - self._started
-        remaining_cells = self._cells - self._done
-        if remaining_cells == 0:
+        """Time left: what was expected of the rest, stretched by how the work so far compares with its share."""
+        expected = self._expected
+        done_s = self._measured * expected.cell_s + len(self._started_blocks) * expected.start_s
+        left_s = expected.duration_s - done_s
+        if self._done == self._cells or left_s <= 0:
             return ""
-        per_cell = elapsed / self._measured if self._measured else self._expected_s / self._cells
-        return f"about {duration(per_cell * remaining_cells)} left"
+        elapsed_s = time.monotonic() - self._started
+        pace = elapsed_s / done_s if self._measured else 1.0
+        return f"about {duration(left_s * pace)} left"
 
     def _show(self, text: str, *, plain: str = "", partly: float = 0.0) -> None:
         self._bars.update(self._task, stage=text, completed=self._done + partly * 0.99, left=self._left())

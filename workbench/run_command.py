@@ -22,7 +22,7 @@ from workbench.plan import Plan, estimate, make_plan
 from workbench.progress import RunProgress, duration
 from workbench.provenance import collect_provenance
 from workbench.report_stage import write_report
-from workbench.run_directory import RunDirectory, default_run_path
+from workbench.run_directory import RunDirectory, default_run_path, write_json
 from workbench.runner import Runner, copy_workloads
 
 
@@ -71,7 +71,12 @@ def resume(run_path: Path, given: Path | None, *, console: Console) -> None:
             hint="Leave the file out to go on with the run's own, or start a new run.",
         )
     _check_engines(experiment, str(run.path / "experiment.yaml"))
-    _run(run, experiment, run.plan(), console)
+    with run.lock():
+        provenance = run.read_json("provenance.json")
+        provenance.setdefault("resumed", []).append(collect_provenance(sys.argv))
+        write_json(run.path / "provenance.json", provenance)
+    left = tuple(block for block in run.plan().blocks if run.finished(block) is None)
+    _run(run, experiment, Plan(left), console)
 
 
 def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console) -> None:
@@ -82,7 +87,7 @@ def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console
     )
     base_dir = Path(run.read_json("provenance.json").get("base_dir", "."))
     with run.lock():
-        with RunProgress(console, cells=expected.cells, expected_s=expected.duration_s) as progress:
+        with RunProgress(console, cells=run.plan().cell_count, expected=expected) as progress:
             Runner(run, experiment, progress, base_dir).run_remaining()
         report = evaluate(run, experiment)
     console.print(showing.table(showing.results(run, experiment), width=console.width))

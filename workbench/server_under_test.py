@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from serving.preloads import find_preloads, found_paths
 from serving.process import ServerProcess
 from serving.resolved import flatten_server_info
 from workbench.experiment import AttachSection
-from workbench.models import resolve_model
+from workbench.models import ModelKind, ResolvedModel, resolve_model
 
 Report = Callable[[str], None]
 FAKE_MODULE = "serving.fake_server"
@@ -47,6 +48,16 @@ class ServerUnderTest:
         """Raise ServerError with the cause if a server that we started has ended."""
         if self.process is not None:
             self.process.check_alive(when)
+
+    def explain_death(self, when: str, *, within_s: float = 2.0) -> None:
+        """After a failure: if the server that we started has ended (its exit may still be on its way), say that.
+
+        A refused connection is a consequence; the user reads the cause.
+        """
+        deadline = time.monotonic() + within_s
+        while self.process is not None and time.monotonic() < deadline:
+            self.check_alive(when)
+            time.sleep(0.1)
 
     def endpoints(self) -> ServerEndpoints:
         """A new client of the server's side doors."""
@@ -84,7 +95,7 @@ def placement_for(
     target = resolve_model(config.model.name, base_dir=base_dir, report=progress)
     draft = None
     if isinstance(config.speculation, DraftModelSpeculation):
-        draft = resolve_model(config.speculation.model, base_dir=base_dir, report=progress).served_from
+        draft = resolve_model(config.speculation.model, base_dir=base_dir, report=progress)
     return Placement(
         python=sys.executable,
         device=engine.device,
@@ -92,11 +103,17 @@ def placement_for(
         port=claim_port(port, host),
         model_path=target.served_from,
         served_model_name=config.model.served_model_name or target.name,
-        draft_path=draft,
-        model_is_local=Path(target.served_from).is_dir() and (draft is None or Path(draft).is_dir()),
+        draft_path=draft.served_from if draft else None,
+        model_revision=_hub_revision(target),
+        draft_revision=_hub_revision(draft) if draft else None,
+        model_is_local=not any(m.kind is ModelKind.HUB for m in (target, draft) if m),
         preloads=found_paths(find_preloads()) if engine.device == "cpu" else (),
         dev_mode=dev_mode,
     )
+
+
+def _hub_revision(model: ResolvedModel) -> str | None:
+    return model.revision if model.kind is ModelKind.HUB else None
 
 
 @contextmanager

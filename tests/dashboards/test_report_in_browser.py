@@ -1,7 +1,5 @@
 """The page in headless Chromium: it draws, follows the theme, fits the window and contacts nobody."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,6 @@ from dashboards.report_data import ReportData
 
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 DRAWN = """() => [...document.querySelectorAll(".plot")].map((plot) =>
   plot.querySelectorAll("svg .scatterlayer .points path, svg .scatterlayer .lines path").length)"""
 GROUND = "() => getComputedStyle(document.body).backgroundColor"
@@ -36,22 +30,6 @@ CONTRASTS = """() => {
   }
   return low;
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """The machine's Chromium. A machine that promises one (CI) must have it."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("no chromium on this machine, and CI must open the report")
-        pytest.skip("no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 class Opened:

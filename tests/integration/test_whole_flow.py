@@ -186,3 +186,27 @@ def test_the_table_fits_and_tells_the_same(run: Path, document: dict[str, Any]) 
     assert max(map(len, shown.stdout.splitlines())) <= 150
     for cell in document["cells"]:
         assert f"{cell['output_tokens_per_s']:.1f}" in shown.stdout
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_of_a_run_opens_in_a_browser_and_fetches_nothing(
+    run: Path, chromium: Any, scheme: str
+) -> None:
+    """The example reports of tests/dashboards look further; this one was measured."""
+    page = chromium.new_page(viewport={"width": 1400, "height": 900}, color_scheme=scheme)
+    troubles: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((run / "report.html").as_uri())
+    assert page.title()
+    drawn = page.evaluate(
+        "[...document.querySelectorAll('.plot')].map((p) => p.querySelectorAll('svg path').length)"
+    )
+    page.close()
+    assert len(drawn) >= 4
+    assert all(drawn)
+    assert troubles == []
+    assert [url.split(":")[0] for url in requests] == ["file"]

@@ -1,5 +1,6 @@
 """The default model with n-gram speculation on real vLLM, and the product's whole cell path on it."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,6 +38,16 @@ def test_what_the_engine_resolved_is_read_back(server: ServerUnderTest) -> None:
     assert server.resolved["scheduler_config.max_num_seqs"] == 16
     assert server.resolved["cache_config.kv_cache_memory_bytes"] == 1 << 30
     assert server.resolved["model_config.generation_config"] == "vllm"
+
+
+def test_the_fast_libraries_are_preloaded(server: ServerUnderTest) -> None:
+    """A CPU server without them is measured at a fraction of its speed. CI must have both."""
+    assert server.command is not None
+    preloaded = server.command.environment.get("LD_PRELOAD", "")
+    if not os.environ.get("CI") and "tcmalloc" not in preloaded:
+        pytest.skip("tcmalloc is not installed: make system-deps")
+    assert "libiomp5" in preloaded
+    assert "tcmalloc" in preloaded
 
 
 def test_every_metric_name_we_rely_on_is_really_there(server: ServerUnderTest) -> None:

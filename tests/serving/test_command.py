@@ -26,6 +26,7 @@ CUDA = Placement(
     port=8000,
     model_path="org/target",
     served_model_name="target",
+    model_revision="abc123",
     model_is_local=False,
     dev_mode=False,
 )
@@ -53,7 +54,7 @@ CASES: dict[str, tuple[dict[str, Any], Placement]] = {
                 "enforce_eager": False,
                 "preload": False,
                 "environment": {"VLLM_LOGGING_LEVEL": "DEBUG"},
-                "extra_args": ("--per-request-spec-decode-metrics", "summary"),
+                "extra_args": ["--per-request-spec-decode-metrics", "summary"],
             },
         },
         CPU,
