@@ -25,6 +25,9 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
+#: Cells whose requests may be pooled over repeats: a short window is imprecise, not biased.
+POOLABLE = frozenset({Verdict.VALID, Verdict.TOO_SHORT})
+
 MINIMUM_WINDOW_S = 25.0
 COMPLETIONS_PER_STREAM = 3
 MAX_FAILED_SHARE = 0.01
@@ -48,7 +51,6 @@ class CellEvidence:
     median_send_lag_s: float | None
     length_drift: float | None  # mean output tokens against the baseline on the same prompts, as a share
     p95_reason: str  # why a p95 cannot be quoted, empty when it can
-    censored_first_tokens: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from accounting.percentiles import percentile, sample_floor
 from accounting.reconciliation import reconcile
 from accounting.records import Phase, RequestRecord
 from accounting.slo import Slo, attainment
-from accounting.verdicts import CellEvidence, judge
+from accounting.verdicts import POOLABLE, CellEvidence, judge
 from loadtest.request_store import read_records
 from serving.endpoints import MetricsPage
 from serving.scrape import parse_page
@@ -280,12 +280,14 @@ def _evidence(
         median_send_lag_s=median(lags) if lags else None,
         length_drift=drift,
         p95_reason="" if ttft["p95"] is not None else (ttft["reason"] or ""),
-        censored_first_tokens=sum(r.first_text_censored for r in data.in_window),
     )
 
 
 def pool(cells: Sequence[CellData], slo: Slo) -> list[dict[str, Any]]:
-    """Latency, acceptance and attainment pooled over the repeats of (arm, workload, streams)."""
+    """Latency, acceptance and attainment pooled over the repeats of (arm, workload, streams).
+
+    Give only cells that may be pooled (`accounting.verdicts.POOLABLE`).
+    """
     groups: dict[tuple[str, str, int], list[CellData]] = {}
     for cell in cells:
         groups.setdefault(cell.key[:3], []).append(cell)
@@ -296,6 +298,7 @@ def _pooled(key: tuple[str, str, int], members: list[CellData], slo: Slo) -> dic
     records = [record for member in members for record in member.in_window]
     attained = attainment(records, slo)
     changes = [m.window for m in members if m.window is not None and not m.window.reset]
+    unknown = members[0].metrics_error or "counters were reset in every repeat"
     whole = CounterChange(
         duration_s=sum(c.duration_s for c in changes),
         uncertainty_s=0.0,
@@ -313,15 +316,16 @@ def _pooled(key: tuple[str, str, int], members: list[CellData], slo: Slo) -> dic
         **{name: latency_summary(records, of) for name, of in LATENCIES.items()},
         "slo_attainment": _plain(attained.requests),
         "slo_token_share": _plain(attained.tokens),
-        "acceptance_length": _plain(acceptance.acceptance_length(whole)),
-        "acceptance_rate": _plain(acceptance.acceptance_rate(whole)),
-        "tokens_per_step": _plain(acceptance.tokens_per_step(whole)),
+        **{
+            of.__name__: _plain(of(whole) if changes else not_measured(unknown))
+            for of in (acceptance.acceptance_length, acceptance.acceptance_rate, acceptance.tokens_per_step)
+        },
         "acceptance_by_position": acceptance.acceptance_by_position(whole),
     }
 
 
 def write_measures(run: RunDirectory, experiment: Experiment) -> list[CellData]:
-    """Measure every finished cell into measures.json; returns the cells for later stages."""
+    """Measure every finished cell into measures.json; returns the cells that may be pooled."""
     cells = read_finished_cells(run)
     by_key = {cell.key: cell for cell in cells}
     measured = []
@@ -329,8 +333,11 @@ def write_measures(run: RunDirectory, experiment: Experiment) -> list[CellData]:
         _, workload, streams, repeat = cell.key
         baseline = by_key.get((experiment.baseline_arm, workload, streams, repeat))
         measured.append(measure_cell(cell, experiment, baseline))
+    poolable = [
+        cell for cell, m in zip(cells, measured, strict=True) if m["verdict"]["throughput"] in POOLABLE
+    ]
     write_json(
         run.path / "measures.json",
-        {"cells": measured, "pooled": pool(cells, experiment.slo.to_slo())},
+        {"cells": measured, "pooled": pool(poolable, experiment.slo.to_slo())},
     )
-    return cells
+    return poolable

@@ -13,6 +13,7 @@ from accounting.cost import slo_cost, usd_per_1k_tokens
 from accounting.errors import RunError
 from accounting.missing import Measured, not_measured
 from accounting.prices import Price
+from accounting.verdicts import POOLABLE
 from dashboards import report_data as shown
 from dashboards.report import render_report
 from serving.resolved import resolved_difference
@@ -105,8 +106,8 @@ def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], pric
 
 
 def _pooled_cost(members: Sequence[Row], price: Price) -> tuple[Measured, Measured]:
-    """Cost and speed over all repeats that reconcile: whole time over whole tokens."""
-    fit = [m for m in members if m["reconciled"] and m["output_tokens"] is not None]
+    """Cost and speed over the repeats that may be pooled: whole time over whole tokens."""
+    fit = [m for m in members if m["verdict"]["throughput"] in POOLABLE and m["output_tokens"] is not None]
     if not fit:
         nothing = not_measured(members[0]["reconciliation"]["reason"] if members else "no finished cell")
         return nothing, nothing

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 
 from serving.command import ServerCommand, build_command
 from serving.config import ServerConfig
-from workbench.server_under_test import placement_for, started_server
+from workbench.server_under_test import ServerUnderTest, placement_for, started_server
 
 _EXAMPLE = (
     "  curl -s {url}/v1/chat/completions -H 'content-type: application/json' \\\n"
@@ -29,18 +33,32 @@ def serve(config: ServerConfig, *, port: int, log_path: Path, base_dir: Path, co
     Raises:
         ServerError: if the server dies.
     """
-    with console.status("preparing") as status:
-        placement = placement_for(
-            config,
-            port=port,
-            dev_mode=False,
-            base_dir=base_dir,
-            report=lambda text: status.update(escape(text)),
-        )
-        started = started_server(
-            config, placement, log_path=log_path, report=lambda text: status.update(escape(text))
-        )
-        server = started.__enter__()
+    with ExitStack() as running:
+        with console.status("preparing") as status:
+            report = _reporter(console, status)
+            placement = placement_for(config, port=port, dev_mode=False, base_dir=base_dir, report=report)
+            server = running.enter_context(
+                started_server(config, placement, log_path=log_path, report=report)
+            )
+        _stay(server, log_path, console)
+
+
+def _reporter(console: Console, status: Status) -> Callable[[str], None]:
+    """A live line on a terminal; elsewhere one plain line per stage."""
+    said: set[str] = set()
+
+    def report(text: str) -> None:
+        status.update(escape(text))
+        stage = re.sub(r" \(\d+ s\)$| \d+%$", "", text)
+        if not console.is_terminal and stage not in said:
+            said.add(stage)
+            console.print(stage, markup=False)
+
+    return report
+
+
+def _stay(server: ServerUnderTest, log_path: Path, console: Console) -> None:
+    """Tell how to use the server, and watch it until the user stops it."""
     try:
         console.print(f"Ready after {server.startup_s:.0f} s at {server.base_url}/v1 (log: {log_path}). Try:")
         console.print(
@@ -52,5 +70,3 @@ def serve(config: ServerConfig, *, port: int, log_path: Path, base_dir: Path, co
             time.sleep(0.5)
     except KeyboardInterrupt:
         console.print("Ending the server.")
-    finally:
-        started.__exit__(None, None, None)

@@ -18,7 +18,6 @@ GOOD = CellEvidence(
     median_send_lag_s=0.0001,
     length_drift=0.01,
     p95_reason="",
-    censored_first_tokens=0,
 )
 
 

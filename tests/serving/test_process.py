@@ -116,8 +116,10 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("victim", ["parent", "supervisor"])
-def test_kill_9_of_the_parent_or_the_supervisor_leaves_no_orphan(tmp_path: Path, victim: str) -> None:
+@pytest.mark.parametrize("victim", ["parent", "server", "supervisor"])
+def test_kill_9_of_the_parent_the_server_or_the_supervisor_leaves_no_orphan(
+    tmp_path: Path, victim: str
+) -> None:
     """The server here starts a child in a session of its own, as an engine's workers may."""
     script = tmp_path / "server.py"
     script.write_text(GRANDCHILD)
@@ -132,6 +134,13 @@ def test_kill_9_of_the_parent_or_the_supervisor_leaves_no_orphan(tmp_path: Path,
     assert eventually(lambda: "child started" in log.read_text())
     tree = [server, *(child.pid for child in psutil.Process(server).children(recursive=True))]
     assert len(tree) == 2
+    if victim == "server":
+        os.kill(server, signal.SIGKILL)
+        assert eventually(lambda: all(gone(pid) for pid in tree), 20), "the server's orphan is ended too"
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        return
     if victim == "parent":
         parent.kill()
         parent.wait()
