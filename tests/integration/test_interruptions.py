@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from serving.fake_server import RunningFakeServer
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -126,6 +128,30 @@ def test_sigterm_while_the_first_server_loads_ends_everything(
     assert workbench.returncode == 130
     assert "Traceback" not in output
     wait_for(lambda: all_gone(tree), 20)
+
+
+ATTACHED = """
+name: attached
+arms: {{running: {{attach: {{url: "{url}"}}}}}}
+workloads: [chat]
+loads: {{streams: [2]}}
+window: {{minimum_s: 60, warm_up_s: 0.5}}
+price: {{usd_per_hour: 1, source: declared for a test, as_of: 2026-11-22}}
+"""
+
+
+def test_the_load_ends_with_the_workbench_even_if_the_server_lives_on(tmp_path: Path, started: Start) -> None:
+    """An attached server is not ours: it answers on, and the load child must notice by itself."""
+    with RunningFakeServer() as server:
+        (tmp_path / "attached.yaml").write_text(ATTACHED.format(url=server.url))
+        workbench = started("run", "attached.yaml", "--out", "out")
+        wait_for(lambda: (tmp_path / "out").glob("blocks/*/cells/*/load.json"))
+        wait_for(lambda: tree_of(workbench.pid))
+        time.sleep(2.0)
+        tree = tree_of(workbench.pid)
+        workbench.kill()
+        workbench.wait()
+        wait_for(lambda: all_gone(tree), 8)
 
 
 def test_a_run_directory_has_one_writer(
