@@ -24,7 +24,10 @@ _GROUP_TIMES = ("ttft_p50_s", "ttft_p95_s", "tpot_p50_s", "tpot_p95_s")
 
 
 def cells_table(data: ReportData, missing: MissingValues) -> str:
-    """HTML of one row per repeat; a cell that is not valid carries an icon and the word."""
+    """HTML of one row per repeat; a cell whose cost may not be compared carries an icon and the word.
+
+    Tails have a column of their own: a cell too short for a p95 still has a valid cost.
+    """
     costs = [cell.usd_per_1k_output_tokens for cell in data.cells]
     costs += [cell.usd_per_1k_slo_output_tokens for cell in data.cells]
     rate = decimals_for(cell.output_tokens_per_s for cell in data.cells)
@@ -36,7 +39,7 @@ def cells_table(data: ReportData, missing: MissingValues) -> str:
 def _cell_row(cell: Cell, rate: int, cost: int, missing: MissingValues) -> str:
     why = cell.reason
     verdicts = (cell.verdict_throughput, cell.verdict_tails)
-    fit = cell.reconciled and all(verdict == Verdict.VALID for verdict in verdicts)
+    fit = cell.reconciled and cell.verdict_throughput == Verdict.VALID
     parts = [
         row_head(cell.arm, "" if fit else marked("⚠︎", "not valid", "unfit")),
         text_cell(escape(cell.workload)),
