@@ -152,7 +152,7 @@ class ServerProcess:
         ending = describe_exit(self._exit.code) if self._exit.code is not None else "was ended by us"
         cause = find_cause(lines)
         killed = self._exit.code is not None and self._exit.code < 0
-        reason = "" if killed or not cause else f": {cause}"
+        reason = "." if killed or not cause else f": {cause}"
         raise ServerError(
             f"the server {ending} {when}{reason}",
             hint=f"The whole log is in {self.log_path}.",

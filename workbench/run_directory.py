@@ -35,6 +35,7 @@ from workbench.experiment import Experiment, parse_experiment
 from workbench.plan import BlockPlan, CellPlan, Plan
 
 FINISHED = "finished"
+RUNNING = "running"
 
 
 @dataclass(frozen=True, slots=True)

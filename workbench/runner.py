@@ -15,7 +15,7 @@ from workbench.cell import load_spec, run_cell
 from workbench.experiment import AttachSection, Experiment
 from workbench.plan import BlockPlan
 from workbench.progress import RunProgress
-from workbench.run_directory import FINISHED, BlockDirectory, RunDirectory, write_json
+from workbench.run_directory import FINISHED, RUNNING, BlockDirectory, RunDirectory, write_json
 from workbench.server_under_test import ServerUnderTest, attached_server, placement_for, started_server
 
 
@@ -38,14 +38,21 @@ class Runner:
         plan = self.run.plan()
         configs = self.experiment.arm_configs(origin=str(self.run.path / "experiment.yaml"))
         for block in plan.blocks:
+            self._close_stale_attempts(block)
             if self.run.finished(block) is not None:
                 self.progress.block_skipped(block)
                 continue
             self._run_block(block, configs[block.arm])
 
+    def _close_stale_attempts(self, block: BlockPlan) -> None:
+        """An attempt that is still `running` while we hold the lock was cut off with its workbench."""
+        for attempt in self.run.attempts(block):
+            if attempt.status == RUNNING:
+                attempt.write_status("interrupted", arm=block.arm, repeat=block.repeat)
+
     def _run_block(self, block: BlockPlan, config: ServerConfig | AttachSection) -> None:
         directory = self.run.next_attempt(block)
-        directory.write_status("running", arm=block.arm, repeat=block.repeat)
+        directory.write_status(RUNNING, arm=block.arm, repeat=block.repeat)
         try:
             startup_s = self._measure_block(block, config, directory)
         except KeyboardInterrupt:

@@ -77,7 +77,7 @@ def test_kill_9_of_the_workbench_leaves_no_orphan_and_resume_completes(
     kept = finished_files(run)
     assert kept
     resume_completes(kilotoken, run, kept)
-    assert sorted(statuses(run).values()) == ["finished", "finished", "running"]
+    assert sorted(statuses(run).values()) == ["finished", "finished", "interrupted"]
 
 
 def test_kill_9_of_the_server_in_mid_cell_is_told_and_resume_completes(
