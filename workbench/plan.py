@@ -13,12 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from workbench.experiment import Experiment
+from serving.config import ServerConfig
+from workbench.experiment import AttachSection, Experiment
 
 #: Seconds that a cell takes beyond warm-up and window: load generator's start, ramp, tail, drain, scrapes.
 CELL_OVERHEAD_S = 8.0
 #: Seconds from start to healthy, where nothing better is known: (eager, compiled).
 START_ESTIMATE_S = (55.0, 110.0)
+FAKE_START_ESTIMATE_S = 2.0
 
 
 class CellPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,9 +98,14 @@ def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") 
     configs = experiment.arm_configs(origin=origin)
     per_cell = experiment.window.warm_up_s + experiment.window.minimum_s + CELL_OVERHEAD_S
     for block in plan.blocks:
-        config = configs[block.arm]
-        engine = getattr(config, "engine", None)
-        start = 0.0 if engine is None else START_ESTIMATE_S[0 if engine.enforce_eager else 1]
-        duration += start + per_cell * len(block.cells)
+        duration += _start_estimate_s(configs[block.arm]) + per_cell * len(block.cells)
     usd = experiment.price.usd_per_hour / 3600.0 * duration
     return Estimate(len(plan.blocks), plan.cell_count, per_cell, duration, usd)
+
+
+def _start_estimate_s(config: ServerConfig | AttachSection) -> float:
+    if isinstance(config, AttachSection):
+        return 0.0
+    if config.engine.device == "fake":
+        return FAKE_START_ESTIMATE_S
+    return START_ESTIMATE_S[0 if config.engine.enforce_eager else 1]

@@ -86,7 +86,7 @@ class RunProgress:
         self._measured += 1
         self._console.print(
             f"  done {self._done:>2}/{self._cells}  {block.block_id:<14} {cell.workload:<8} "
-            f"{cell.streams:>3} streams   {self._left()}",
+            f"{cell.streams:>3} stream{'s' if cell.streams > 1 else ' '}   {self._left()}",
             highlight=False,
         )
 

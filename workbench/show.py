@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -86,8 +87,11 @@ def _cell(measured: Cell, cost: Cell) -> Cell:
 
 
 def usd(value: float | None) -> str:
-    """A small amount of dollars with three significant digits."""
-    return DASH if value is None else f"${value:.3g}"
+    """A small amount of dollars with three significant digits, never in powers of ten."""
+    if value is None:
+        return DASH
+    decimals = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 2
+    return f"${value:.{decimals}f}"
 
 
 #: Header, justification, and whether the column stays on a narrow terminal.
