@@ -121,7 +121,11 @@ def _sent_inside(record: RequestRecord, start_s: float, end_s: float) -> bool:
 
 
 def _busy_share(directory: CellDirectory, start_s: float, end_s: float) -> float | None:
-    """Share of one-second samples inside the window with a request running (usage basis)."""
+    """Share of one-second samples inside the window with a request running (usage basis).
+
+    A lower bound: vLLM moves this gauge when a step returns, so during the first prefill of an idle server it
+    still reads 0.
+    """
     if not directory.counters.exists():
         return None
     with duckdb.connect() as connection:

@@ -1,8 +1,9 @@
 """Experiment -> plan: which block runs when, with which cells in which order. Pure and seeded.
 
-A block is one server life of one arm. Repeats are rounds: in each round every arm runs one block, in
-shuffled order, so that blocks of one round are neighbours in time. Within a round all arms run the same
-cells in the same order on the same prompts.
+A block is one server life of one arm. Repeats are rounds: in each round every arm runs one block, so that
+blocks of one round are neighbours in time. The order of arms is shuffled, and every second round reverses the
+one before: with two repeats no arm always goes first, and a steady drift of the host cancels. Within a round
+all arms run the same cells in the same order on the same prompts.
 """
 
 from __future__ import annotations
@@ -56,11 +57,15 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def make_plan(experiment: Experiment) -> Plan:
     """Lay out blocks and cells. The same experiment gives the same plan."""
-    blocks = []
+    blocks: list[BlockPlan] = []
+    arms: list[str] = []
     for repeat in range(1, experiment.repeats + 1):
         dice = random.Random(f"plan-{experiment.seed}-{repeat}")
-        arms = list(experiment.arms)
-        dice.shuffle(arms)
+        if repeat % 2:
+            arms = list(experiment.arms)
+            dice.shuffle(arms)
+        else:
+            arms.reverse()
         cells = _cells(experiment, dice)
         order_seed = dice.randrange(1 << 31)
         blocks += [BlockPlan(f"r{repeat}-{arm}", arm, repeat, order_seed, cells) for arm in arms]

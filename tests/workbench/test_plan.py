@@ -39,6 +39,13 @@ def test_every_round_runs_every_arm_once_with_the_same_cells_in_the_same_order(
         assert len({block.order_seed for block in neighbours}) == 1
 
 
+@given(st.integers(1, 4), st.integers(0, 1000), st.integers(2, 5))
+def test_every_second_round_reverses_the_one_before(pairs: int, seed: int, arms: int) -> None:
+    order = [block.arm for block in make_plan(experiment(2 * pairs, seed, arms)).blocks]
+    for start in range(0, len(order), 2 * arms):
+        assert order[start : start + arms] == order[start + arms : start + 2 * arms][::-1]
+
+
 def test_arms_and_cells_are_shuffled() -> None:
     first_arms = {make_plan(experiment(seed=s)).blocks[0].arm for s in range(30)}
     first_cells = {make_plan(experiment(seed=s)).blocks[0].cells[0].cell_id for s in range(30)}
