@@ -225,13 +225,17 @@ def _write_counters(samples: list[CounterSample], path: Path) -> None:
         for sample in samples
         for name, value in (*sample.counters.items(), *sample.gauges.items())
     ]
-    with duckdb.connect() as connection:
-        connection.execute("CREATE TABLE samples (at_s DOUBLE, name VARCHAR, value DOUBLE)")
-        connection.execute(
-            "INSERT INTO samples SELECT unnest($1::DOUBLE[]), unnest($2::VARCHAR[]), unnest($3::DOUBLE[])",
-            [[r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]],
-        )
-        connection.execute(f"COPY samples TO '{str(path).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
+    quoted = str(path).replace("'", "''")
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("CREATE TABLE samples (at_s DOUBLE, name VARCHAR, value DOUBLE)")
+            connection.execute(
+                "INSERT INTO samples SELECT unnest($1::DOUBLE[]), unnest($2::VARCHAR[]), unnest($3::DOUBLE[])",
+                [list(column) for column in zip(*rows, strict=True)],
+            )
+            connection.execute(f"COPY samples TO '{quoted}' (FORMAT parquet)")
+    except duckdb.Error as error:
+        raise LoadError(f"{path} cannot be written: {error}", hint="Is the disk full?") from error
 
 
 def _write_facts(directory: CellDirectory, observed: _Observed, *, caches_reset: bool) -> None:

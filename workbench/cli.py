@@ -268,6 +268,12 @@ def main(command: Callable[..., Any] = app) -> None:
         # The reader (`| head`) has gone: not an error, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        # A disk that fills, a directory that vanishes: whatever was finished is on disk already.
+        place = f" ({error.filename})" if error.filename else ""
+        _fail(
+            MachineError(f"{error.strerror or error}{place}.", hint="Finished blocks are kept; see --resume.")
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -103,7 +103,7 @@ class RunDirectory:
         """Make a new run directory with what is known before anything starts.
 
         Raises:
-            RunError: if it already holds a run.
+            RunError: if it already holds a run, or anything else.
             MachineError: if it cannot be written.
         """
         if (path / "plan.json").exists():
@@ -112,6 +112,10 @@ class RunDirectory:
                 hint=f"Continue it with --resume {path}, or give another --out.",
             )
         try:
+            if path.is_dir() and any(path.iterdir()):
+                raise RunError(
+                    f"{path} is not empty.", hint="A run needs a directory of its own: give another --out."
+                )
             (path / "blocks").mkdir(parents=True, exist_ok=True)
             (path / "experiment.yaml").write_text(experiment_text, encoding="utf-8")
             write_json(path / "provenance.json", provenance)

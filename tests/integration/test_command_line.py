@@ -129,3 +129,12 @@ def test_help_and_validate(tmp_path: Path, kilotoken: Command) -> None:
     wrong = kilotoken("validate", "server.yaml")
     assert wrong.returncode == 2
     assert "did you mean 'model'" in wrong.stderr
+
+
+def test_a_directory_with_something_in_it_is_no_place_for_a_run(tmp_path: Path, kilotoken: Command) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    done = kilotoken("run", FIRST_LIGHT, "--out", "mine")
+    assert done.returncode == 7
+    assert "mine is not empty" in done.stderr
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.tex"]

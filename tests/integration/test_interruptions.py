@@ -117,7 +117,7 @@ def test_ctrl_c_keeps_finished_blocks_and_says_how_to_go_on(
 
 
 def test_sigterm_while_the_first_server_loads_ends_everything(
-    small: Path, tmp_path: Path, started: Start
+    small: Path, tmp_path: Path, started: Start, kilotoken: Command
 ) -> None:
     run = tmp_path / "out"
     workbench = started("run", small, "--out", run)
@@ -128,6 +128,10 @@ def test_sigterm_while_the_first_server_loads_ends_everything(
     assert workbench.returncode == 130
     assert "Traceback" not in output
     wait_for(lambda: all_gone(tree), 20)
+    reported = kilotoken("report", run)
+    assert reported.returncode == 0, reported.stderr
+    shown = kilotoken("show", run)
+    assert "Not finished: r1-" in shown.stdout, "a run without a finished block says so"
 
 
 ATTACHED = """
