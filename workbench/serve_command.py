@@ -18,7 +18,7 @@ from workbench.server_under_test import ServerUnderTest, placement_for, started_
 
 _EXAMPLE = (
     "  curl -s {url}/v1/chat/completions -H 'content-type: application/json' \\\n"
-    '    -d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "What is the capital of France?"}}]}}\''
+    '    -d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "What is the capital of France?"}}], "temperature": 0}}\''
 )
 
 
