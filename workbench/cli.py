@@ -143,7 +143,7 @@ def validate(
     from workbench.run_command import check_workloads
     from workbench.strict_yaml import read_yaml
 
-    if "arms" in read_yaml(file) or "name" in read_yaml(file):
+    if {"arms", "name"} & read_yaml(file).keys():
         experiment = load_experiment(file)
         check_workloads(experiment, base_dir=file.resolve().parent)
         plan = make_plan(experiment)

@@ -10,12 +10,12 @@ template its acceptance would be flattered.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from loadtest.workloads.chat_words import VOCABULARY
 from loadtest.workloads.prompt import Split, Workload
 from loadtest.workloads.slots import Slots
-from loadtest.workloads.templates import Template, build_workload
+from loadtest.workloads.templates import build_workload, pattern_templates
 
 NAME = "chat"
 
@@ -97,15 +97,11 @@ _PATTERNS: Mapping[Split, Mapping[str, str]] = {
 
 def generate(seed: int) -> Workload:
     """The chat workload of a seed; the templates and their splits are the same for every seed."""
-    templates = [
-        Template(name, split, _renderer(pattern))
-        for split, patterns in _PATTERNS.items()
-        for name, pattern in patterns.items()
-    ]
+    templates = pattern_templates(_PATTERNS, _fill)
     return build_workload(
         NAME, _DESCRIPTION, templates, prompts_per_template=_PROMPTS_PER_TEMPLATE, seed=seed
     )
 
 
-def _renderer(pattern: str) -> Callable[[random.Random], str]:
-    return lambda rng: Slots(rng, VOCABULARY).fill(pattern)
+def _fill(pattern: str, rng: random.Random) -> str:
+    return Slots(rng, VOCABULARY).fill(pattern)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from loadtest.workloads.prompt import Message, Prompt, Split, Workload
 
@@ -25,6 +26,17 @@ class Template:
     name: str
     split: Split
     render: Callable[[random.Random], str]
+
+
+def pattern_templates(
+    patterns: Mapping[Split, Mapping[str, str]], fill: Callable[[str, random.Random], str]
+) -> list[Template]:
+    """One template for each named pattern; `fill` makes a text of a pattern with a random generator."""
+    return [
+        Template(name, split, partial(fill, pattern))
+        for split, named in patterns.items()
+        for name, pattern in named.items()
+    ]
 
 
 def build_workload(
