@@ -10,14 +10,14 @@ DEBIAN_PACKAGES := chromium fonts-dejavu-core libtcmalloc-minimal4
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format system-deps pins clean
+.PHONY: help setup demo test test-fast lint format system-deps pins goldens clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## put the pinned environment into .venv (ENGINE=cpu|gpu|base)
 
-$(STAMP): requirements/$(ENGINE).txt requirements/dev.txt requirements/install.sh pyproject.toml
+$(STAMP): requirements/$(ENGINE).txt requirements/dev.txt requirements/suffix.txt requirements/install.sh pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	requirements/install.sh $(VENV) $(ENGINE)
 	@touch $@
@@ -52,6 +52,9 @@ system-deps:  ## install the Debian packages: chromium for the report's tests, t
 
 pins: setup  ## resolve the pins again from pyproject.toml (then test, then commit them)
 	requirements/resolve.sh $(VENV)
+
+goldens: setup  ## write the golden files anew (names that vLLM owns, from a real start); then look at the difference
+	KILOTOKEN_WRITE_GOLDENS=1 $(BIN)/pytest -q -m 'goldens' -p no:randomly
 
 clean:  ## remove what the targets made, except runs/
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,6 +1,6 @@
 """Config -> argv and environment of the server: a pure function with golden tests.
 
-The names of vLLM's flags live here and nowhere else.
+The names of vLLM's flags come from `vllm_names.py`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.config import (
-    DraftModelSpeculation,
-    NgramSpeculation,
-    NoSpeculation,
-    ServerConfig,
-)
+from serving.config import ServerConfig
+from serving.speculation import CustomClassSpeculation, ModelDraft, NoSpeculation
+from serving.vllm_names import NEWEST, EngineNames, Kind, Option
 
 #: `python -m` entry point. The CPU wheel's `vllm` console script does not run (no package metadata).
 SERVER_MODULE = "vllm.entrypoints.openai.api_server"
@@ -38,7 +35,8 @@ class Placement:
 
     `model_path` and `draft_path` are what the names resolved to (a directory or a hub id); `preloads` are
     shared libraries to load first; `dev_mode` opens the reset endpoints (benchmark servers only); `module` and
-    `environment` name another server that takes the same command line (the fake one).
+    `environment` name another server that takes the same command line (the fake one); `python_path` is what
+    the server's PYTHONPATH becomes, None to leave it; `names` are those of the engine's version.
     """
 
     python: str
@@ -55,6 +53,8 @@ class Placement:
     dev_mode: bool = True
     module: str = SERVER_MODULE
     environment: Mapping[str, str] = field(default_factory=dict)
+    python_path: str | None = None
+    names: EngineNames = NEWEST
 
 
 def build_command(config: ServerConfig, placement: Placement) -> ServerCommand:
@@ -64,69 +64,67 @@ def build_command(config: ServerConfig, placement: Placement) -> ServerCommand:
         *("-m", placement.module),
         *("--host", placement.host),
         *("--port", str(placement.port)),
-        *("--model", placement.model_path),
+        *(placement.names.model_flag, placement.model_path),
         *("--served-model-name", placement.served_model_name),
         *(["--revision", placement.model_revision] if placement.model_revision else []),
-        *_model_flags(config),
         *_speculation_flags(config, placement),
-        *_policy_flags(config, placement),
+        *_option_flags(config, placement),
         *config.engine.extra_args,
     ]
     return ServerCommand(tuple(argv), _environment(config, placement))
 
 
-def _model_flags(config: ServerConfig) -> list[str]:
-    model = config.model
-    flags = ["--dtype", model.dtype]
-    # A hub model's own generation_config may set penalties and a temperature: keep them out of a measurement.
-    flags += ["--generation-config", "vllm"]
-    flags += _valued("--max-model-len", model.max_model_len)
-    flags += ["--trust-remote-code"] if model.trust_remote_code else []
-    return flags
-
-
 def speculative_config(config: ServerConfig, placement: Placement) -> dict[str, Any] | None:
     """vLLM's `--speculative-config` as a mapping, None without speculation."""
     speculation = config.speculation
-    match speculation:
-        case NoSpeculation():
-            return None
-        case NgramSpeculation():
-            return speculation.model_dump()
-        case DraftModelSpeculation():
-            settings = {**speculation.model_dump(), "model": placement.draft_path or speculation.model}
-            return settings | ({"revision": placement.draft_revision} if placement.draft_revision else {})
+    if isinstance(speculation, NoSpeculation):
+        return None
+    settings = speculation.model_dump(exclude_none=True, exclude={"python_path"})
+    if isinstance(speculation, ModelDraft) and speculation.model is not None:
+        settings["model"] = placement.draft_path or speculation.model
+        if placement.draft_revision:
+            settings["revision"] = placement.draft_revision
+    return settings
 
 
 def _speculation_flags(config: ServerConfig, placement: Placement) -> list[str]:
     settings = speculative_config(config, placement)
-    return ["--speculative-config", json.dumps(settings, sort_keys=True)] if settings else []
+    if not settings:
+        return []
+    return [placement.names.speculative_flag, json.dumps(settings, sort_keys=True)]
 
 
-def _policy_flags(config: ServerConfig, placement: Placement) -> list[str]:
-    batching, kv_cache, engine = config.batching, config.kv_cache, config.engine
-    kv_bytes = kv_cache.kv_cache_memory_bytes
-    if kv_bytes is None and placement.device == "cpu":
-        kv_bytes = DEFAULT_CPU_KV_CACHE_BYTES
-    return [
-        *_valued("--max-num-seqs", batching.max_num_seqs),
-        *_valued("--max-num-batched-tokens", batching.max_num_batched_tokens),
-        *_switch("enable-prefix-caching", kv_cache.enable_prefix_caching),
-        *_valued("--block-size", kv_cache.block_size),
-        *_valued("--kv-cache-memory-bytes", kv_bytes),
-        *_switch("enforce-eager", engine.enforce_eager),
-    ]
+def _option_flags(config: ServerConfig, placement: Placement) -> list[str]:
+    flags = []
+    for option in placement.names.options:
+        if option.field != "model.served_model_name":
+            flags += _flag(option, declared_value(config, option.field, device=placement.device))
+    return flags
 
 
-def _valued(flag: str, value: int | None) -> list[str]:
-    return [] if value is None else [flag, str(value)]
+def declared_value(config: ServerConfig, dotted: str, *, device: str) -> Any:
+    """What a config field says the server should be told; None leaves the engine's default."""
+    section, name = dotted.split(".")
+    value = getattr(getattr(config, section), name)
+    if dotted == "kv_cache.kv_cache_memory_bytes" and value is None and device == "cpu":
+        shared = config.kv_cache.gpu_memory_utilization is not None
+        return None if shared else DEFAULT_CPU_KV_CACHE_BYTES
+    return value
 
 
-def _switch(name: str, value: bool | None) -> list[str]:
-    """vLLM's booleans: `--name` and `--no-name`; nothing leaves the engine's default."""
+def _flag(option: Option, value: Any) -> list[str]:
+    """One flag; vLLM's booleans are `--name` and `--no-name`, and nothing leaves the engine's default."""
     if value is None:
         return []
-    return [f"--{name}" if value else f"--no-{name}"]
+    match option.kind:
+        case Kind.VALUE:
+            return [option.flag, f"{value:g}" if isinstance(value, float) else str(value)]
+        case Kind.SWITCH:
+            return [option.flag if value else f"--no-{option.flag.removeprefix('--')}"]
+        case Kind.PRESENT:
+            return [option.flag] if value else []
+        case Kind.JSON:
+            return [option.flag, json.dumps(value, sort_keys=True)]
 
 
 def _environment(config: ServerConfig, placement: Placement) -> dict[str, str]:
@@ -141,6 +139,8 @@ def _environment(config: ServerConfig, placement: Placement) -> dict[str, str]:
         environment["VLLM_SERVER_DEV_MODE"] = "1"
     if placement.model_is_local:
         environment["HF_HUB_OFFLINE"] = "1"
+    if isinstance(config.speculation, CustomClassSpeculation) and placement.python_path:
+        environment["PYTHONPATH"] = placement.python_path
     if config.engine.preload and placement.preloads:
         environment["LD_PRELOAD"] = ":".join(placement.preloads)
     return {**environment, **placement.environment, **config.engine.environment}

@@ -2,95 +2,57 @@
 
 Unknown keys fail: a misspelled `num_speculative_tokens` that is silently dropped would compare a
 configuration with itself. Units are in the descriptions. Everything that vLLM resolves by itself is left
-None here and read back after the start (`resolved.py`).
+None here and read back after the start (`resolved.py`); what was declared and resolved otherwise is a warning
+(`declared.py`). Which flag a field becomes stands in `vllm_names.py`.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from serving.section import Section, as_tuple
+from serving.speculation import NoSpeculation, SpeculationSection
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
-
-
-def as_tuple(value: Any) -> Any:
-    """Strict mode wants a tuple where YAML and JSON know lists only."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, no unknown keys, no silent type coercion."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+Count = Annotated[int, Field(ge=1)]
 
 
 class ModelSection(Section):
     """Which model is served and how it is loaded."""
 
     name: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
-    """A packaged model (`smollm2-135m-instruct`, `stories-15m`), a local directory, or a hub id `org/name`."""
+    """A packaged model or a copy made here (`kilotoken models` lists them), a local directory, or a hub id `org/name[@revision]`."""
     served_model_name: Annotated[str, Field(min_length=1)] | None = None
     """Name under which requests address it; the packaged name or directory name by default."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Weight and activation type."""
+    quantization: Annotated[str, Field(min_length=1)] | None = None
+    """Quantise while loading, or name the checkpoint's method (vLLM's names); a quantised checkpoint needs nothing here."""
     max_model_len: Annotated[int, Field(ge=16)] | None = None
     """Longest prompt plus answer, in tokens."""
+    generation_config: Annotated[str, Field(min_length=1)] = "vllm"
+    """`vllm` keeps a hub model's own penalties and temperature out of a measurement; `auto` lets them in."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model. Off unless asked for."""
-
-
-class NoSpeculation(Section):
-    """No speculation: one token per decode step."""
-
-    method: Literal["off"] = "off"
-
-
-class NgramSpeculation(Section):
-    """Draft by looking the last tokens up in the prompt and the answer so far. Needs no draft model."""
-
-    method: Literal["ngram"]
-    num_speculative_tokens: Annotated[int, Field(ge=1, le=64)]
-    """k, drafted tokens per step."""
-    prompt_lookup_min: Annotated[int, Field(ge=1)] = 2
-    """Shortest n-gram that may match, in tokens (vLLM's own default is 5: rarely what you mean)."""
-    prompt_lookup_max: Annotated[int, Field(ge=1)] = 4
-    """Longest n-gram that is tried, in tokens."""
-
-    @model_validator(mode="after")
-    def _window_is_ordered(self) -> NgramSpeculation:
-        if self.prompt_lookup_min > self.prompt_lookup_max:
-            raise ValueError(
-                f"prompt_lookup_min ({self.prompt_lookup_min}) must not exceed "
-                f"prompt_lookup_max ({self.prompt_lookup_max})"
-            )
-        return self
-
-
-class DraftModelSpeculation(Section):
-    """Draft with a small model of the same tokenizer."""
-
-    method: Literal["draft_model"]
-    model: Annotated[str, Field(min_length=1)]
-    """The draft: a packaged model, a local directory, or a hub id."""
-    num_speculative_tokens: Annotated[int, Field(ge=1, le=64)]
-    """k, drafted tokens per step."""
-
-
-SpeculationSection = Annotated[
-    NoSpeculation | NgramSpeculation | DraftModelSpeculation, Field(discriminator="method")
-]
 
 
 class BatchingSection(Section):
     """How requests share a step."""
 
-    max_num_seqs: Annotated[int, Field(ge=1)] | None = None
+    max_num_seqs: Count | None = None
     """Most requests in one step."""
-    max_num_batched_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Most tokens in one step, prefill and decode together."""
+    max_num_batched_tokens: Count | None = None
+    """Most tokens in one step, prefill and decode together: a small budget protects TPOT, a large one TTFT."""
+    enable_chunked_prefill: bool | None = None
+    """Let a long prompt be read in pieces between decode steps; vLLM's default is on."""
+    long_prefill_token_threshold: Annotated[int, Field(ge=0)] | None = None
+    """Prompts longer than this count as long, in tokens; 0 knows no long ones."""
+    scheduling_policy: Literal["fcfs", "priority"] | None = None
+    """First come first served, or by the requests' own priority."""
+    async_scheduling: bool | None = None
+    """Prepare the next step while this one runs (CUDA; vLLM turns it off on CPU and for some methods)."""
 
 
 class KvCacheSection(Section):
@@ -100,8 +62,41 @@ class KvCacheSection(Section):
     """Reuse the KV blocks of a prompt's known beginning; vLLM's default is on."""
     block_size: Literal[8, 16, 32, 64, 128] | None = None
     """Tokens per KV block (128 on CPU by default: shorter prompts never hit the prefix cache)."""
+    dtype: Annotated[str, Field(min_length=1)] = "auto"
+    """Type of what is kept, by vLLM's name (`auto`, `fp8`, ...): fewer bytes, other numbers."""
     kv_cache_memory_bytes: Annotated[int, Field(ge=1 << 20)] | None = None
-    """Memory for the KV cache, in bytes. On CPU 1 GiB is used when nothing is said."""
+    """Memory for the KV cache, in bytes. On CPU 1 GiB is used when neither this nor a share is given."""
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of the device's memory for weights and KV cache together (on CPU: of the machine's)."""
+    cpu_offload_gb: Annotated[float, Field(ge=0)] | None = None
+    """Weights kept in host memory, GiB per device: room for the KV cache, at the price of copying (CUDA)."""
+    kv_offloading_size: Annotated[float, Field(gt=0)] | None = None
+    """Host memory for KV blocks that leave the device, GiB (CUDA)."""
+    kv_transfer_config: dict[str, Any] | None = None
+    """A KV connector as vLLM takes it: {kv_connector: ..., kv_role: ...} (CUDA)."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> KvCacheSection:
+        if self.kv_cache_memory_bytes is not None and self.gpu_memory_utilization is not None:
+            raise ValueError(
+                "give kv_cache_memory_bytes or gpu_memory_utilization, not both: vLLM would ignore the share"
+            )
+        return self
+
+
+class ParallelismSection(Section):
+    """How one server spreads over devices."""
+
+    tensor_parallel_size: Count | None = None
+    """Devices that share every layer."""
+    pipeline_parallel_size: Count | None = None
+    """Groups of devices that hold the layers in turn."""
+    data_parallel_size: Count | None = None
+    """Whole copies of the model behind one address."""
+    distributed_executor_backend: Literal["mp", "ray", "uni", "external_launcher"] | None = None
+    """How workers are started."""
+    enable_expert_parallel: bool | None = None
+    """Spread experts instead of cutting each (mixture-of-experts models)."""
 
 
 class EngineSection(Section):
@@ -118,7 +113,7 @@ class EngineSection(Section):
     environment: dict[str, str] = Field(default_factory=dict)
     """Further environment variables for the server."""
     extra_args: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
-    """Further vLLM arguments, passed on as they are and not checked."""
+    """Further vLLM arguments (LoRA, parsers, ...), passed on as they are and not checked."""
 
 
 class ServerConfig(Section):
@@ -132,6 +127,8 @@ class ServerConfig(Section):
     """Batching."""
     kv_cache: KvCacheSection = KvCacheSection()
     """KV cache."""
+    parallelism: ParallelismSection = ParallelismSection()
+    """Parallelism."""
     engine: EngineSection = EngineSection()
     """Engine."""
 

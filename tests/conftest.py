@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,6 +29,22 @@ CHROMIUM_FLAGS = (
 
 
 StartServer = Callable[[dict[str, Any]], AbstractContextManager[ServerUnderTest]]
+
+
+@pytest.fixture
+def golden() -> Callable[[str, Any], None]:
+    """`golden("serving/golden/x.json", value)`: equal to what the file says (`make goldens` writes the files)."""
+
+    def check(name: str, value: Any) -> None:
+        path = Path(__file__).parent / name
+        text = value if isinstance(value, str) else json.dumps(value, indent=2) + "\n"
+        if os.environ.get("KILOTOKEN_WRITE_GOLDENS") == "1":
+            path.write_text(text, encoding="utf-8")
+            return
+        assert path.exists(), f"{path.name} is missing: `make goldens` writes it"
+        assert text == path.read_text(encoding="utf-8"), "`make goldens`, then look at the difference"
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ from accounting.errors import ConfigError
 from accounting.prices import Price
 from accounting.slo import Slo
 from accounting.verdicts import COMPLETIONS_PER_STREAM, MINIMUM_WINDOW_S
-from serving.config import Section, ServerConfig, as_tuple
+from serving.config import ServerConfig
+from serving.section import Section, as_tuple
 from workbench.config_messages import config_error
 from workbench.strict_yaml import parse_yaml, read_yaml
 

@@ -17,13 +17,15 @@ from typing import Any
 
 from accounting.errors import ConfigError, ServerError
 from serving.command import Placement, ServerCommand, build_command
-from serving.config import DraftModelSpeculation, ServerConfig
+from serving.config import ServerConfig
 from serving.endpoints import ServerEndpoints
 from serving.engine_build import installed_engine, require_engine
 from serving.free_port import claim_port
 from serving.preloads import find_preloads, found_paths
 from serving.process import ServerProcess
 from serving.resolved import flatten_server_info
+from serving.speculation import CustomClassSpeculation, ModelDraft
+from serving.vllm_names import names_for
 from workbench.experiment import AttachSection
 from workbench.models import ModelKind, ResolvedModel, resolve_model
 
@@ -94,7 +96,7 @@ def placement_for(
 
     target = resolve_model(config.model.name, base_dir=base_dir, report=progress)
     draft = None
-    if isinstance(config.speculation, DraftModelSpeculation):
+    if isinstance(config.speculation, ModelDraft) and config.speculation.model is not None:
         draft = resolve_model(config.speculation.model, base_dir=base_dir, report=progress)
     return Placement(
         python=sys.executable,
@@ -109,7 +111,24 @@ def placement_for(
         model_is_local=not any(m.kind is ModelKind.HUB for m in (target, draft) if m),
         preloads=found_paths(find_preloads()) if engine.device == "cpu" else (),
         dev_mode=dev_mode,
+        python_path=_python_path(config, base_dir),
+        names=names_for(engine.version),
     )
+
+
+def _python_path(config: ServerConfig, base_dir: Path) -> str | None:
+    """PYTHONPATH of the server of a custom proposer: its directory first, then what was set already.
+
+    Raises:
+        ConfigError: if there is no such directory.
+    """
+    speculation = config.speculation
+    if not isinstance(speculation, CustomClassSpeculation) or speculation.python_path is None:
+        return None
+    directory = (base_dir / Path(speculation.python_path).expanduser()).resolve()
+    if not directory.is_dir():
+        raise ConfigError(f"speculation.python_path: there is no directory {directory}.")
+    return os.pathsep.join(filter(None, [str(directory), os.environ.get("PYTHONPATH")]))
 
 
 def _hub_revision(model: ResolvedModel) -> str | None:

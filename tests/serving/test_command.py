@@ -1,13 +1,12 @@
 import json
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from serving.command import Placement, build_command
 from serving.config import ServerConfig
-
-GOLDEN = Path(__file__).parent / "golden" / "commands.json"
 
 CPU = Placement(
     python="/venv/bin/python",
@@ -41,15 +40,82 @@ CASES: dict[str, tuple[dict[str, Any], Placement]] = {
         {"speculation": {"method": "draft_model", "model": "stories-15m", "num_speculative_tokens": 4}},
         CPU,
     ),
+    "a share of memory leaves the size to the engine": (
+        {"kv_cache": {"gpu_memory_utilization": 0.5}},
+        CPU,
+    ),
+    "cuda: offload, connector, copies": (
+        {
+            "model": {"name": "org/target", "quantization": "fp8", "generation_config": "auto"},
+            "kv_cache": {
+                "gpu_memory_utilization": 0.9,
+                "kv_offloading_size": 4.0,
+                "kv_transfer_config": {"kv_connector": "OffloadingConnector", "kv_role": "kv_both"},
+            },
+            "parallelism": {"data_parallel_size": 2, "enable_expert_parallel": True},
+        },
+        CUDA,
+    ),
+    "suffix": ({"speculation": {"method": "suffix", "suffix_decoding_max_cached_requests": 0}}, CPU),
+    "schedule by batch size": (
+        {
+            "speculation": {
+                "method": "ngram",
+                "num_speculative_tokens": 6,
+                "num_speculative_tokens_per_batch_size": [[1, 6, 6], [7, 256, 0]],
+            }
+        },
+        CPU,
+    ),
+    "heterogeneous draft": (
+        {
+            "speculation": {
+                "method": "draft_model",
+                "model": "stories-15m",
+                "num_speculative_tokens": 2,
+                "use_heterogeneous_vocab": True,
+            }
+        },
+        CPU,
+    ),
+    "eagle3": (
+        {"speculation": {"method": "eagle3", "model": "./head", "num_speculative_tokens": 3}},
+        CPU,
+    ),
+    "mtp from the target itself": (
+        {"speculation": {"method": "mtp", "num_speculative_tokens": 1}},
+        replace(CUDA, draft_path=None),
+    ),
+    "custom class": (
+        {
+            "speculation": {
+                "method": "custom_class",
+                "model": "mine.Proposer",
+                "python_path": "./proposers",
+                "num_speculative_tokens": 4,
+            }
+        },
+        replace(CPU, python_path="/home/me/proposers"),
+    ),
     "every policy": (
         {
             "model": {"name": "target", "dtype": "float32", "max_model_len": 2048, "trust_remote_code": True},
-            "batching": {"max_num_seqs": 16, "max_num_batched_tokens": 1024},
+            "batching": {
+                "max_num_seqs": 16,
+                "max_num_batched_tokens": 1024,
+                "enable_chunked_prefill": True,
+                "long_prefill_token_threshold": 512,
+                "scheduling_policy": "priority",
+                "async_scheduling": False,
+            },
             "kv_cache": {
                 "enable_prefix_caching": False,
                 "block_size": 32,
+                "dtype": "fp8",
                 "kv_cache_memory_bytes": 2147483648,
+                "cpu_offload_gb": 1.5,
             },
+            "parallelism": {"tensor_parallel_size": 2, "distributed_executor_backend": "mp"},
             "engine": {
                 "enforce_eager": False,
                 "preload": False,
@@ -68,17 +134,9 @@ def built(case: str) -> dict[str, Any]:
     return {"argv": list(command.argv), "environment": dict(command.environment)}
 
 
-def test_goldens_cover_exactly_these_cases() -> None:
-    if not GOLDEN.exists():
-        GOLDEN.write_text(json.dumps({case: built(case) for case in CASES}, indent=2) + "\n")
-        pytest.fail("the goldens were written anew: look at them, then run again")
-    assert set(json.loads(GOLDEN.read_text())) == set(CASES)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_command_line_is_the_golden_one(case: str) -> None:
-    """Delete tests/serving/golden/commands.json to write the goldens anew."""
-    assert built(case) == json.loads(GOLDEN.read_text())[case]
+@pytest.mark.goldens
+def test_the_command_lines_are_the_golden_ones(golden: Callable[[str, Any], None]) -> None:
+    golden("serving/golden/commands.json", {case: built(case) for case in CASES})
 
 
 def test_a_benchmark_server_listens_on_loopback_and_opens_the_reset_endpoints() -> None:

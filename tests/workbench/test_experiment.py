@@ -6,7 +6,8 @@ import jsonschema
 import pytest
 
 from accounting.errors import ConfigError
-from serving.config import NgramSpeculation, NoSpeculation, ServerConfig
+from serving.config import ServerConfig
+from serving.speculation import NgramSpeculation, NoSpeculation
 from workbench.experiment import AttachSection, load_experiment, merge_sections, parse_experiment
 from workbench.schema import experiment_schema
 from workbench.strict_yaml import parse_yaml, read_yaml
