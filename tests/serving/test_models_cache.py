@@ -18,7 +18,7 @@ from serving.models.cache import (
     is_complete,
     make_atomically,
 )
-from serving.models.catalogue import PACKAGED_MODELS
+from serving.models.packaged import PACKAGED_MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 

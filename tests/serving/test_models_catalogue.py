@@ -1,17 +1,18 @@
 """What the text that names a model is taken for."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from accounting.errors import ModelError
 from serving.models.catalogue import (
-    PACKAGED_MODELS,
     HubId,
     LocalPath,
     Packaged,
     classify_model,
 )
+from serving.models.packaged import PACKAGED_MODELS
 
 
 @pytest.mark.parametrize("name", PACKAGED_MODELS)
@@ -24,8 +25,17 @@ def test_packaged_models_are_pinned() -> None:
     """A version and a hash belong to each entry, and the disk space asked for covers the work."""
     for model in PACKAGED_MODELS.values():
         assert len(model.sha256) == 64
-        assert model.work_bytes > model.download_bytes + model.member_bytes
+        assert model.work_bytes > model.source_bytes + model.disk_bytes
+        assert model.memory_bytes > model.disk_bytes, "a conversion holds the whole checkpoint in memory"
         assert model.version in model.source
+
+
+def test_parts_are_in_numeric_order() -> None:
+    """part10 comes after part9: the order of the tuple is the order of joining."""
+    for model in PACKAGED_MODELS.values():
+        numbers = [int(re.findall(r"\d+$", part.package)[0]) for part in model.parts if len(model.parts) > 1]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len({part.version for part in model.parts}) == 1
 
 
 def test_packaged_name_wins_over_a_directory_of_that_name(tmp_path: Path) -> None:

