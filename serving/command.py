@@ -132,6 +132,8 @@ def _environment(config: ServerConfig, placement: Placement) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
+        # arctic-inference brings a plugin for another vLLM that ends the server where a user has enabled it.
+        "ARCTIC_INFERENCE_ENABLED": "0",
         # Importing vLLM without cached bytecode takes twice as long, in each of its three processes.
         "PYTHONDONTWRITEBYTECODE": "",
     }

@@ -140,19 +140,22 @@ def validate(
 ) -> None:
     """Check a file without starting anything."""
     from workbench.plan import make_plan
-    from workbench.run_command import check_workloads
+    from workbench.preparation import check_without_starting
+    from workbench.run_command import check_arms, check_workloads
     from workbench.strict_yaml import read_yaml
 
     if {"arms", "name"} & read_yaml(file).keys():
         experiment = load_experiment(file)
         check_workloads(experiment, base_dir=file.resolve().parent)
+        check_arms(experiment, base_dir=file.resolve().parent, origin=str(file))
         plan = make_plan(experiment)
         out.print(
             f"{file} is a valid experiment: {len(experiment.arms)} arms, {len(plan.blocks)} server lives, "
             f"{plan.cell_count} cells."
         )
     else:
-        load_server_config(file)
+        config = load_server_config(file)
+        check_without_starting(config, base_dir=file.resolve().parent, origin=str(file))
         out.print(f"{file} is a valid server configuration.")
 
 
@@ -216,6 +219,52 @@ def serve(
         out.print(shlex.join(command.argv), markup=False, soft_wrap=True)
     else:
         serve_command.serve(settings, port=port, log_path=log, base_dir=base_dir, console=err)
+
+
+@app.command()
+def quality(
+    config: Annotated[
+        Path, typer.Argument(help="Server configuration or experiment (YAML), or a run directory.")
+    ],
+    set_name: Annotated[str, typer.Option("--set", help="gsm8k, humaneval, or a .jsonl file.")] = "gsm8k",
+    n: Annotated[int, typer.Option("--n", min=1, help="Items, chosen by the seed.")] = 100,
+    seed: Annotated[int, typer.Option(help="Which items; the same for every configuration.")] = 1,
+    arm: Annotated[
+        str | None, typer.Option(help="Arm of an experiment; without it every arm with numerics of its own.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="An earlier result on the same items, for the paired difference.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Requests in flight.")] = 8,
+    allow_code_execution: Annotated[
+        bool, typer.Option("--allow-code-execution", help="Execute what the model wrote (humaneval).")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure anew what is known already.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Score a configuration, and how likely it holds the right answers: what a change of numerics costs."""
+    from serving.models.cache import cache_root
+    from workbench.quality.command import QualityRequest, measure
+    from workbench.quality.sets import load_set
+    from workbench.quality.subjects import subjects_of
+    from workbench.quality.table import quality_table
+    from workbench.status_line import status_line
+
+    request = QualityRequest(
+        quality_set=load_set(set_name, base_dir=Path.cwd()),
+        n=n,
+        seed=seed,
+        concurrency=concurrency,
+        root=cache_root(),
+        allow_code_execution=allow_code_execution,
+        anew=again,
+    )
+    with status_line(err) as say:
+        documents = measure(subjects_of(config, arm), request, against=against, say=say)
+    if as_json:
+        _print_json(documents)
+    else:
+        out.print(quality_table(documents))
 
 
 @app.command(

@@ -8,19 +8,22 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from accounting.errors import ConfigError, MachineError
 from loadtest.workloads import Split, load_workload
 from serving.config import ServerConfig
-from serving.engine_build import installed_engine, require_engine
+from serving.models.cache import cache_root
 from workbench import show as showing
 from workbench.costing import write_comparison, write_cost
 from workbench.experiment import Experiment, load_experiment
 from workbench.measures import write_measures
 from workbench.plan import Plan, estimate, make_plan
+from workbench.preparation import check_without_starting, prepare_arms
 from workbench.progress import RunProgress, duration
 from workbench.provenance import collect_provenance
+from workbench.quality.beside_arms import copy_results
 from workbench.report_stage import write_report
 from workbench.run_directory import RunDirectory, default_run_path, write_json
 from workbench.runner import Runner, copy_workloads
@@ -30,6 +33,7 @@ def dry_run(path: Path, *, console: Console) -> None:
     """Show what a run would do and take; start nothing."""
     experiment = load_experiment(path)
     check_workloads(experiment, base_dir=path.resolve().parent)
+    check_arms(experiment, base_dir=path.resolve().parent, origin=str(path))
     plan = make_plan(experiment)
     expected = estimate(experiment, plan, origin=str(path))
     table = Table(title=f"{experiment.name}: blocks in order", title_justify="left", pad_edge=False)
@@ -52,7 +56,7 @@ def start(path: Path, out_dir: Path | None, *, argv: Sequence[str], console: Con
     experiment = load_experiment(path)
     base_dir = path.resolve().parent
     check_workloads(experiment, base_dir=base_dir)
-    _check_engines(experiment, str(path))
+    _prepare(experiment, str(path), base_dir, console)
     plan = make_plan(experiment)
     run_path = out_dir or default_run_path(experiment.name, datetime.now().astimezone())
     provenance = collect_provenance(argv) | {"base_dir": str(base_dir)}
@@ -70,7 +74,8 @@ def resume(run_path: Path, given: Path | None, *, console: Console) -> None:
             f"{given} is not the experiment of {run_path}.",
             hint="Leave the file out to go on with the run's own, or start a new run.",
         )
-    _check_engines(experiment, str(run.path / "experiment.yaml"))
+    base_dir = Path(run.read_json("provenance.json").get("base_dir", "."))
+    _prepare(experiment, str(run.path / "experiment.yaml"), base_dir, console)
     with run.lock():
         provenance = run.read_json("provenance.json")
         provenance.setdefault("resumed", []).append(collect_provenance(sys.argv))
@@ -95,10 +100,11 @@ def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console
 
 
 def evaluate(run: RunDirectory, experiment: Experiment) -> Path:
-    """Files -> measures -> cost -> comparison -> report. Returns the report's path."""
+    """Files -> measures -> cost -> comparison -> quality -> report. Returns the report's path."""
     cells = write_measures(run, experiment)
     write_cost(run, experiment.price.to_price())
     write_comparison(run, experiment)
+    copy_results(run, experiment, cache_root())
     return write_report(run, experiment, cells)
 
 
@@ -126,14 +132,25 @@ def check_workloads(experiment: Experiment, *, base_dir: Path) -> None:
                 )
 
 
-def _check_engines(experiment: Experiment, origin: str) -> None:
-    """Refuse before anything starts if an arm needs an engine that is not here."""
+def check_arms(experiment: Experiment, *, base_dir: Path, origin: str) -> None:
+    """Refuse arms that the engine would not run as declared, from what is on this machine already.
+
+    Raises:
+        ConfigError: naming the arm, with the reason and the way out.
+    """
     for name, config in experiment.arm_configs(origin=origin).items():
-        if isinstance(config, ServerConfig) and config.engine.device != "fake":
-            try:
-                require_engine(config.engine.device, installed_engine())
-            except MachineError as error:
-                error.message = f"arm {name}: {error.message}"
-                raise
+        if isinstance(config, ServerConfig):
+            check_without_starting(config, base_dir=base_dir, origin=f"{origin}: arms.{name}")
+
+
+def _prepare(experiment: Experiment, origin: str, base_dir: Path, console: Console) -> None:
+    """Refuse before anything starts what any arm would fail on: no engine, no model, settings it would not obey."""
     if sys.platform != "linux":
         raise MachineError("kilotoken runs servers on Linux only.")
+    configs = {
+        name: config
+        for name, config in experiment.arm_configs(origin=origin).items()
+        if isinstance(config, ServerConfig)
+    }
+    with console.status("preparing") as status:
+        prepare_arms(configs, base_dir=base_dir, report=lambda text: status.update(escape(text)))

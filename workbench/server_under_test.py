@@ -19,15 +19,15 @@ from accounting.errors import ConfigError, ServerError
 from serving.command import Placement, ServerCommand, build_command
 from serving.config import ServerConfig
 from serving.endpoints import ServerEndpoints
-from serving.engine_build import installed_engine, require_engine
 from serving.free_port import claim_port
 from serving.preloads import find_preloads, found_paths
 from serving.process import ServerProcess
 from serving.resolved import flatten_server_info
-from serving.speculation import CustomClassSpeculation, ModelDraft
+from serving.speculation import CustomClassSpeculation
 from serving.vllm_names import names_for
 from workbench.experiment import AttachSection
-from workbench.models import ModelKind, ResolvedModel, resolve_model
+from workbench.models import ModelKind, ResolvedModel
+from workbench.preparation import prepare
 
 Report = Callable[[str], None]
 FAKE_MODULE = "serving.fake_server"
@@ -88,16 +88,8 @@ def placement_for(
             module=FAKE_MODULE,
             environment={"KILOTOKEN_FAKE_VLLM": "1"},
         )
-    engine = require_engine(config.engine.device, installed_engine())
-
-    def progress(stage: str, done: int, total: int | None) -> None:
-        share = f" {done / total:.0%}" if total else ""
-        report(f"model: {stage}{share}")
-
-    target = resolve_model(config.model.name, base_dir=base_dir, report=progress)
-    draft = None
-    if isinstance(config.speculation, ModelDraft) and config.speculation.model is not None:
-        draft = resolve_model(config.speculation.model, base_dir=base_dir, report=progress)
+    prepared = prepare(config, base_dir=base_dir, report=report)
+    engine, target, draft = prepared.engine, prepared.target, prepared.draft
     return Placement(
         python=sys.executable,
         device=engine.device,

@@ -17,8 +17,10 @@ _TOKENIZERS = (("tokenizer.json",), ("tokenizer.model",), ("vocab.json", "merges
 _LFS_POINTER = b"version https://git-lfs"
 
 
-def check_checkpoint(directory: Path) -> None:
+def check_checkpoint(directory: Path, *, tokenizer_needed: bool = True) -> None:
     """Raise ModelError unless `directory` holds config.json, safetensors weights and a tokenizer.
+
+    A draft or a head speaks the target's tokens: it needs no tokenizer of its own (`tokenizer_needed`).
 
     Files are followed through links, as a hub cache is made of them. Tensor data is not read: a weights file
     passes when its header is sound and its size is the one the header implies.
@@ -33,7 +35,9 @@ def check_checkpoint(directory: Path) -> None:
         )
     _check_config(directory / "config.json")
     _check_weights(directory, weights)
-    if not any(all((directory / part).is_file() for part in parts) for parts in _TOKENIZERS):
+    if tokenizer_needed and not any(
+        all((directory / part).is_file() for part in parts) for parts in _TOKENIZERS
+    ):
         wanted = ", ".join(" with ".join(parts) for parts in _TOKENIZERS)
         raise ModelError(f"{directory} has no tokenizer: one of {wanted} is needed.")
 

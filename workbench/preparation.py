@@ -1,0 +1,124 @@
+"""What must hold before a server is started: the engine is here, the models are here, the engine would obey.
+
+Minutes are spent on loading; a mistake that the two config.json files already show must not cost them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from accounting.errors import KilotokenError
+from serving.config import ServerConfig
+from serving.engine_build import EngineBuild, installed_engine, require_engine
+from serving.legality import Circumstances, refuse_illegal
+from serving.models.cache import cache_root, converted_dir, is_complete
+from serving.models.catalogue import LocalPath, Packaged, classify_model
+from serving.models.checkpoint_facts import CheckpointFacts, read_checkpoint_facts
+from serving.speculation import ModelDraft
+from workbench.models import ResolvedModel, resolve_model
+from workbench.provenance import gpu_names
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that a start needs and the config only names."""
+
+    engine: EngineBuild
+    target: ResolvedModel
+    draft: ResolvedModel | None
+
+
+def prepare(config: ServerConfig, *, base_dir: Path, report: Report) -> Prepared:
+    """Fetch what is missing and refuse what cannot run as declared.
+
+    Raises:
+        MachineError: without a fitting engine.
+        ModelError: if a model cannot be had.
+        ConfigError: with every reason why the configuration is not one that the engine runs as declared.
+    """
+    engine = require_engine(config.engine.device, installed_engine())
+    # First what needs no model: a wrong setting must not wait for a download.
+    refuse_illegal(config, _circumstances(engine.device))
+
+    def progress(stage: str, done: int, total: int | None) -> None:
+        share = f" {done / total:.0%}" if total else ""
+        report(f"model: {stage}{share}")
+
+    target = resolve_model(config.model.name, base_dir=base_dir, report=progress)
+    name = draft_name(config)
+    draft = resolve_model(name, base_dir=base_dir, report=progress, tokenizer_needed=False) if name else None
+    facts = [_facts(Path(model.served_from)) if model else None for model in (target, draft)]
+    refuse_illegal(config, _circumstances(engine.device, *facts))
+    return Prepared(engine, target, draft)
+
+
+def check_without_starting(config: ServerConfig, *, base_dir: Path, origin: str) -> None:
+    """Refuse what can be refused from what is here already; nothing is fetched.
+
+    Raises:
+        ConfigError: with every reason.
+        ModelError: if a name means no model.
+    """
+    engine = installed_engine()
+    device: str = config.engine.device
+    if device == "auto":
+        device = engine.device if engine else "auto"
+    if device not in ("cpu", "cuda"):
+        return
+    names = (config.model.name, draft_name(config))
+    facts = [_facts_if_here(name, base_dir) if name else None for name in names]
+    refuse_illegal(config, _circumstances(device, *facts), origin=origin)
+
+
+def draft_name(config: ServerConfig) -> str | None:
+    """The text that names the draft or head, None where there is none of its own."""
+    return config.speculation.model if isinstance(config.speculation, ModelDraft) else None
+
+
+def _circumstances(
+    device: str, target: CheckpointFacts | None = None, draft: CheckpointFacts | None = None
+) -> Circumstances:
+    return Circumstances(
+        device=device,
+        devices=len(gpu_names()) if device == "cuda" else 1,
+        has_package=lambda name: importlib.util.find_spec(name) is not None,
+        target=target,
+        draft=draft,
+    )
+
+
+def _facts(directory: Path) -> CheckpointFacts | None:
+    return read_checkpoint_facts(directory) if (directory / "config.json").is_file() else None
+
+
+def _facts_if_here(name: str, base_dir: Path) -> CheckpointFacts | None:
+    match classify_model(name, base_dir=base_dir):
+        case LocalPath(path):
+            return _facts(path)
+        case Packaged(model):
+            directory = converted_dir(model, cache_root())
+            return _facts(directory) if is_complete(directory) else None
+        case _:
+            return None
+
+
+def prepare_arms(configs: dict[str, ServerConfig], *, base_dir: Path, report: Report) -> None:
+    """Prepare every arm before the first one starts: the last arm's mistake must not show after an hour."""
+    for name, config in configs.items():
+        if config.engine.device == "fake":
+            continue
+        try:
+            prepare(config, base_dir=base_dir, report=partial(_labelled, report, name))
+        except KilotokenError as error:
+            error.message = f"arm {name}: {error.message}"
+            raise
+
+
+def _labelled(report: Report, arm: str, text: str) -> None:
+    report(f"{arm}: {text}")
