@@ -19,6 +19,7 @@ from dashboards.markup import folded, section
 from dashboards.missing_values import MissingValues
 from dashboards.number_format import money
 from dashboards.page import page
+from dashboards.quality_table import quality_table
 from dashboards.report_data import ReportData, Slo
 
 
@@ -80,8 +81,10 @@ def _limit(seconds: float) -> str:
 def _details(data: ReportData, missing: MissingValues) -> str:
     notes = "".join(f"<li>{escape(note)}</li>" for note in data.notes)
     groups = folded("Latency and acceptance as a table", groups_table(data, missing))
+    quality = quality_table(data, missing)
     parts = [
         groups,
+        section("quality", "Quality where numerics differ", quality) if quality else "",
         section("cells", "Every cell and its verdict", cells_table(data, missing)),
         section("differences", "How the arms differ", differences_table(data)),
         section("provenance", "Made with", provenance_list(data)),

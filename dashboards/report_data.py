@@ -127,6 +127,36 @@ class ResolvedDifference:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number and its 95 % interval, both None where there is none."""
+
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What an arm scores on one set, or `words` (and the `command` that would measure it) where nobody measured.
+
+    `differs_in` names the settings that change the numbers against the baseline, none for the baseline itself.
+    `score` is a share; `score_difference` and `perplexity_ratio` are paired, on the items that the baseline
+    answered too. `reason` explains every None.
+    """
+
+    arm: str
+    differs_in: Sequence[str]
+    set_name: str = ""
+    words: str = ""
+    command: str = ""
+    score: Estimate = field(default_factory=Estimate)
+    failures: int = 0
+    perplexity: Estimate = field(default_factory=Estimate)
+    score_difference: Estimate = field(default_factory=Estimate)
+    perplexity_ratio: Estimate = field(default_factory=Estimate)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything on the page. `arms`, `workloads` and `streams` give the order in which things are shown.
 
@@ -149,6 +179,7 @@ class ReportData:
     cells: Sequence[Cell]
     comparisons: Sequence[Comparison] = ()
     resolved_differences: Sequence[ResolvedDifference] = ()
+    qualities: Sequence[Quality] = ()
     provenance: Sequence[tuple[str, str]] = ()
     commands: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()

@@ -21,6 +21,8 @@ from workbench.experiment import Experiment
 from workbench.headline import headline, notice
 from workbench.measures import CellData
 from workbench.provenance import machine_sentence
+from workbench.quality.beside_arms import quality_rows
+from workbench.quality.shown import report_qualities
 from workbench.run_directory import RunDirectory
 
 Row = dict[str, Any]
@@ -59,6 +61,7 @@ def collect(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]
         cells=[_cell(m, c) for m, c in zip(measures["cells"], costs, strict=True)],
         comparisons=[_comparison(row) for row in comparison["comparisons"]],
         resolved_differences=_differences(resolved, experiment.baseline_arm),
+        qualities=report_qualities(quality_rows(run, experiment)),
         provenance=_provenance(provenance),
         commands=_commands(run, experiment),
         notes=_notes(run, experiment),

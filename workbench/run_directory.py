@@ -10,6 +10,7 @@
     measures.json          requests and counters -> measures, no price in it
     cost.json              measures x price
     comparison.json        arms against the baseline
+    quality/<arm>.json     measured quality, where an arm's numerics differ from the baseline's
     report.html
 
 An attempt that did not finish is kept on record; the block is run again whole as the next attempt.

@@ -15,6 +15,8 @@ from accounting.percentiles import sample_floor
 from accounting.verdicts import Verdict
 from workbench.experiment import Experiment
 from workbench.headline import direction, headline, notice
+from workbench.quality.beside_arms import quality_rows
+from workbench.quality.shown import quality_lines
 from workbench.run_directory import RunDirectory
 
 Cell = dict[str, Any]
@@ -38,6 +40,7 @@ def results(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
         "price": costs["price"],
         "slo": experiment.slo.model_dump(),
         "baseline": comparison["baseline"],
+        "quality": quality_rows(run, experiment),
         "cells": [
             _cell(measured, cost) for measured, cost in zip(measures["cells"], costs["cells"], strict=True)
         ],
@@ -122,6 +125,8 @@ def table(document: dict[str, Any], *, width: int = 140) -> Group:
     rows = [row for arm in document["arms"].values() for row in arm["against_baseline"]]
     if rows:
         parts += [Text(), _comparison_table(rows, document["baseline"], narrow=width < NARROW)]
+    if (quality := quality_lines(document["quality"])) is not None:
+        parts += [Text(), quality]
     parts += [Text(), Text(document["headline"], style="bold")]
     if document["notice"]:
         parts.append(Text(document["notice"]))

@@ -47,6 +47,15 @@ def prompt_digest(prompt: Sequence[int]) -> str:
     return hashlib.sha256(array("q", prompt).tobytes()).hexdigest()
 
 
+def prompt_logprobs(prompt: Sequence[int], model: str, seed: int) -> list[dict[str, object] | None]:
+    """Each prompt token's own log-probability in vLLM's form, the same for the same token, model and seed."""
+    entries: list[dict[str, object] | None] = [None]
+    for token in prompt[1:]:
+        nats = 0.5 + zlib.crc32(f"logprob {seed} {model} {token}".encode()) % 1000 / 500
+        entries.append({str(token): {"logprob": -nats, "rank": 1, "decoded_token": f"<{token}>"}})
+    return entries
+
+
 def natural_length(digest: str, seed: int, lengths: tuple[int, int]) -> int:
     """Tokens after which this prompt's answer ends by itself, within `lengths` (both ends included)."""
     return random.Random(f"length {seed} {digest}").randint(*lengths)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from serving.fake_server.answers import prompt_logprobs
 from serving.fake_server.engine import Step
 from serving.fake_server.request_body import GenerationRequest
 
@@ -25,6 +26,7 @@ class AnswerShapes:
     model: str
     fingerprint: str
     extra_tokens: int = 0
+    seed: int = 0
 
     def first_events(self) -> list[Json]:
         """What goes before the first tokens: the role, for a chat."""
@@ -72,7 +74,7 @@ class AnswerShapes:
         choice["token_ids"] = self._asked([token for step in steps for token in step.token_ids])
         prompt_ids = self._asked(self.request.prompt)
         if not self.request.chat:
-            choice |= {"prompt_logprobs": None, "prompt_token_ids": prompt_ids}
+            choice |= {"prompt_logprobs": self._prompt_logprobs(), "prompt_token_ids": prompt_ids}
         details = {"prompt_tokens_details": None, "completion_tokens_details": None}
         answer = self._event([choice | {"routed_experts": None}])
         answer |= {
@@ -108,6 +110,10 @@ class AnswerShapes:
             "prompt_token_ids": self._asked(self.request.prompt) if is_first else None,
             "token_ids": self._asked(step.token_ids),
         }
+
+    def _prompt_logprobs(self) -> list[Json | None] | None:
+        asked = self.request.prompt_logprobs
+        return prompt_logprobs(self.request.prompt, self.model, self.seed) if asked else None
 
     def _asked(self, token_ids: Sequence[int]) -> Sequence[int] | None:
         return token_ids if self.request.return_token_ids else None

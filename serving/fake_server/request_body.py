@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import msgspec
@@ -25,6 +25,7 @@ class GenerationRequest:
     include_usage: bool
     continuous_usage: bool
     return_token_ids: bool
+    prompt_logprobs: bool = False
 
 
 class _StreamOptions(msgspec.Struct):
@@ -63,9 +64,17 @@ class _ChatBody(_Body, kw_only=True):
 
 class _TextBody(_Body, kw_only=True):
     prompt: str | list[int]
+    prompt_logprobs: int | None = None
 
 
-_AnyBody = TypeVar("_AnyBody", _ChatBody, _TextBody)
+class _TokenizeBody(msgspec.Struct, kw_only=True):
+    model: str | None = None
+    prompt: str | None = None
+    messages: list[_Message] | None = None
+    add_special_tokens: bool | None = None
+
+
+_AnyBody = TypeVar("_AnyBody", _ChatBody, _TextBody, _TokenizeBody)
 
 
 def read_chat_request(raw: bytes, model: str, max_model_len: int) -> GenerationRequest:
@@ -85,7 +94,20 @@ def read_text_request(raw: bytes, model: str, max_model_len: int) -> GenerationR
             f"prompt must hold token ids from 0 to {VOCABULARY_SIZE - 1}, at least one", 400, param="prompt"
         )
     asked = body.max_tokens if body.max_tokens is not None else 16
-    return _request(body, prompt, asked, model, max_model_len, chat=False)
+    request = _request(body, prompt, asked, model, max_model_len, chat=False)
+    return replace(request, prompt_logprobs=body.prompt_logprobs is not None)
+
+
+def read_tokenize_request(raw: bytes, model: str) -> tuple[int, ...]:
+    """The tokens that a /tokenize body asks for, of a chat (ready to be answered) or of a text."""
+    body = _decode(raw, _TokenizeBody)
+    if body.model and body.model != model:
+        raise unknown_model(body.model, model)
+    if body.messages is not None:
+        return chat_prompt([(message.role, message.text()) for message in body.messages])
+    if body.prompt is None:
+        raise refused("Field required: prompt or messages.", 400, param="prompt")
+    return text_prompt(body.prompt) if body.prompt.split() or body.add_special_tokens is not False else ()
 
 
 def _request(

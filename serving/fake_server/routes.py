@@ -24,7 +24,7 @@ from serving.fake_server.faults import AnyFault, FaultDraw, MetricsMissingFault,
 from serving.fake_server.http_wire import HttpConnection, HttpRequest
 from serving.fake_server.metrics_page import MetricsPage
 from serving.fake_server.refusals import RequestRefusedError, refused, unauthorized
-from serving.fake_server.request_body import read_chat_request, read_text_request
+from serving.fake_server.request_body import read_chat_request, read_text_request, read_tokenize_request
 
 _GUARDED = "/v1"
 _Faults = Sequence[AnyFault]
@@ -58,6 +58,7 @@ class Routes:
             ("POST", "/ping"): self._health,
             ("GET", "/v1/models"): self._models,
             ("GET", "/version"): self._version,
+            ("POST", "/tokenize"): self._tokenize,
             ("GET", "/metrics"): self._metrics,
             ("GET", "/server_info"): self._server_info,
             ("POST", "/reset_prefix_cache"): self._reset_prefix_cache,
@@ -108,6 +109,7 @@ class Routes:
             model=self._config.model,
             fingerprint=f"vllm-{self._config.version}-fake",
             extra_tokens=extra_usage_tokens(faults),
+            seed=self._config.seed,
         )
         send = stream_answer if asked.stream else send_whole_answer
         await send(conn, self._engine, shapes, faults, self._exit_process)
@@ -119,6 +121,12 @@ class Routes:
 
     async def _models(self, _request: HttpRequest, conn: HttpConnection, _faults: _Faults) -> None:
         await conn.respond_json(200, server_facts.models(self._config, int(self._wall_clock())))
+
+    async def _tokenize(self, request: HttpRequest, conn: HttpConnection, _faults: _Faults) -> None:
+        tokens = read_tokenize_request(request.body, self._config.model)
+        limit = self._config.max_model_len
+        body = {"count": len(tokens), "max_model_len": limit, "tokens": tokens, "token_strs": None}
+        await conn.respond_json(200, body)
 
     async def _version(self, _request: HttpRequest, conn: HttpConnection, _faults: _Faults) -> None:
         await conn.respond_json(200, {"version": self._config.version})

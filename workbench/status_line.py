@@ -1,0 +1,28 @@
+"""How a command says what it is doing: a live line on a terminal, elsewhere one plain line per stage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+
+_MOVING = re.compile(r" \(\d+ s\)$| \d+%$|\b\d+ of \d+ ")
+
+
+@contextmanager
+def status_line(console: Console) -> Iterator[Callable[[str], None]]:
+    """Something to call with each stage; numbers that only move are not said twice where lines stay."""
+    said: set[str] = set()
+    with console.status("preparing") as status:
+
+        def say(text: str) -> None:
+            status.update(escape(text))
+            stage = _MOVING.sub("", text)
+            if not console.is_terminal and stage not in said:
+                said.add(stage)
+                console.print(text, markup=False)
+
+        yield say
