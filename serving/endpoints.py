@@ -73,8 +73,18 @@ class ServerEndpoints:
         return MetricsPage(response.text, asked, self._clock())
 
     def model_names(self) -> list[str]:
-        """Names under which models are served."""
-        return [str(entry["id"]) for entry in self._json("GET", "/v1/models")["data"]]
+        """Names under which models are served.
+
+        Raises:
+            ServerError: if the list is not there or is not of the expected form.
+        """
+        body = self._json("GET", "/v1/models")
+        try:
+            return [str(entry["id"]) for entry in body["data"]]
+        except (KeyError, TypeError) as error:
+            raise ServerError(
+                f"{self.base_url}/v1/models answered something else than a list of models: {str(body)[:120]}"
+            ) from error
 
     def version(self) -> str | None:
         """vLLM's version, None where the server does not say."""

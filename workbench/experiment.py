@@ -101,7 +101,7 @@ class WindowSection(Section):
 
 
 class AttachSection(Section):
-    """A server that already runs: it is loaded, never started or stopped."""
+    """A server that already runs, vLLM or any other OpenAI-compatible one: loaded, never started or stopped."""
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
     """Base URL, with or without a trailing /v1."""
@@ -121,7 +121,7 @@ class Experiment(Section):
     server: dict[str, Any] = Field(default_factory=dict)
     """What all arms share: sections model, speculation, batching, kv_cache, engine."""
     arms: dict[Name, dict[str, Any]]
-    """Name -> what is different about this arm, or `attach:` for a server that already runs."""
+    """Name -> what is different about this arm, or `url:` for a server that already runs."""
     baseline: Name | None = None
     """The arm that the others are compared with; the first by default."""
     workloads: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(as_tuple)]
@@ -174,13 +174,14 @@ class Experiment(Section):
 
     def _arm(self, name: str, origin: str) -> ServerConfig | AttachSection:
         own = self.arms[name]
+        place = f"{origin}: arms.{name}"
         if "attach" in own:
-            if len(own) > 1:
-                raise ConfigError(
-                    f"{origin}: arms.{name}: `attach` stands alone; nothing else can be set there."
-                )
-            return validated(AttachSection, own["attach"], origin=f"{origin}: arms.{name}.attach")
-        return validated(ServerConfig, merge_sections(self.server, own), origin=f"{origin}: arms.{name}")
+            raise ConfigError(
+                f"{place}: write `url: http://...` in the arm itself; `attach:` is no longer known."
+            )
+        if "url" in own:
+            return validated(AttachSection, own, origin=place)
+        return validated(ServerConfig, merge_sections(self.server, own), origin=place)
 
 
 def validated(model: type[M], data: Any, *, origin: str) -> M:
@@ -236,4 +237,20 @@ def load_server_config(path: Path) -> ServerConfig:
     Raises:
         ConfigError: saying what is wrong.
     """
-    return validated(ServerConfig, read_yaml(path), origin=str(path))
+    config = load_server(path)
+    if isinstance(config, AttachSection):
+        raise ConfigError(
+            f"{path}: `url:` names a server that already runs; a configuration to start one is needed here.",
+            hint="Give `model:` instead of `url:`.",
+        )
+    return config
+
+
+def load_server(path: Path) -> ServerConfig | AttachSection:
+    """Read one server: `model:` and how to start it, or the `url:` of one that already runs.
+
+    Raises:
+        ConfigError: saying what is wrong.
+    """
+    data = read_yaml(path)
+    return validated(AttachSection if "url" in data else ServerConfig, data, origin=str(path))

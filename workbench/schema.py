@@ -22,15 +22,14 @@ def experiment_schema() -> dict[str, Any]:
     # `model: NAME` is accepted for `model: {name: NAME}`.
     section = server["properties"]["model"]
     server["properties"]["model"] = {"anyOf": [{"type": "string"}, section]}
-    arm = {**server, "properties": {**server["properties"], "attach": attach}}
     definitions["Server"] = server
-    definitions["Arm"] = arm
+    definitions["RunningServer"] = attach
     description = schema["properties"]["server"].get("description", "")
     schema["properties"]["server"] = {"$ref": "#/$defs/Server", "description": description}
     schema["properties"]["arms"] = {
         "type": "object",
         "description": schema["properties"]["arms"].get("description", ""),
-        "additionalProperties": {"anyOf": [{"$ref": "#/$defs/Arm"}]},
+        "additionalProperties": {"anyOf": [{"$ref": "#/$defs/Server"}, {"$ref": "#/$defs/RunningServer"}]},
         "minProperties": 1,
     }
     return schema

@@ -152,26 +152,37 @@ def attached_server(attach: AttachSection) -> Iterator[ServerUnderTest]:
 
     Raises:
         ConfigError: if the key's variable is not set, or the model is not served.
-        ServerError: if the server does not answer.
+        ServerError: if nobody answers, or it is not an OpenAI-compatible server.
     """
     api_key = None
     if attach.api_key_env:
         api_key = os.environ.get(attach.api_key_env)
         if not api_key:
-            raise ConfigError(
-                f"attach.api_key_env: the environment variable {attach.api_key_env} is not set."
-            )
+            raise ConfigError(f"api_key_env: the environment variable {attach.api_key_env} is not set.")
     base_url = attach.url.rstrip("/").removesuffix("/v1")
     server = ServerUnderTest(base_url, attach.model or "", api_key=api_key)
-    with server.endpoints() as endpoints:
-        served = endpoints.model_names()
+    served = _served_models(server)
     if attach.model is not None and attach.model not in served:
-        raise ConfigError(f"attach.model: {base_url} serves {', '.join(served)}, not {attach.model!r}.")
-    if not served:
-        raise ServerError(f"{base_url} serves no model.")
+        raise ConfigError(f"model: {base_url} serves {', '.join(served)}, not {attach.model!r}.")
     server.model_name = attach.model or served[0]
     _read_back(server)
     yield server
+
+
+def _served_models(server: ServerUnderTest) -> list[str]:
+    """What the server lists at /v1/models; a server without that list is no OpenAI-compatible one."""
+    with server.endpoints() as endpoints:
+        try:
+            served = endpoints.model_names()
+        except ServerError as error:
+            error.hint = error.hint or (
+                "`url:` takes the address of an OpenAI-compatible server, with or without /v1: "
+                "it must list its models at /v1/models."
+            )
+            raise
+    if not served:
+        raise ServerError(f"{server.base_url} serves no model.")
+    return served
 
 
 def _read_back(server: ServerUnderTest) -> None:

@@ -15,7 +15,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 ATTACHED = """
 name: attached
 arms:
-  running: {{attach: {{url: "{url}"{more}}}}}
+  running: {{url: "{url}"{more}}}
 workloads: [chat]
 loads: {{streams: [2]}}
 output: {{max_tokens: 16}}

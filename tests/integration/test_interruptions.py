@@ -136,7 +136,7 @@ def test_sigterm_while_the_first_server_loads_ends_everything(
 
 ATTACHED = """
 name: attached
-arms: {{running: {{attach: {{url: "{url}"}}}}}}
+arms: {{running: {{url: "{url}"}}}}
 workloads: [chat]
 loads: {{streams: [2]}}
 window: {{minimum_s: 60, warm_up_s: 0.5}}

@@ -21,7 +21,7 @@ server:
 arms:
   off: {}
   ngram: {speculation: {method: ngram, num_speculative_tokens: 4}, model: {dtype: float32}}
-  running: {attach: {url: "http://127.0.0.1:8000"}}
+  running: {url: "http://127.0.0.1:8000"}
 workloads: [chat]
 loads: {streams: [1, 4]}
 price: {usd_per_hour: 1, source: declared, as_of: 2026-11-22}
@@ -86,8 +86,9 @@ def test_speculation_is_replaced_whole_other_sections_by_field() -> None:
         (GOOD + "slo: {tpot_ms: 33}\n", ["slo.tpot_ms", "did you mean 'tpot_s'"]),
         (GOOD + "window: {minimum_s: 60, limit_s: 30}\n", ["limit_s (30)", "minimum_s (60)"]),
         (GOOD + "name: twice\n", ["'name' stands here twice"]),
-        (changed("http://127.0.0.1:8000", "127.0.0.1:8000"), ["arms.running.attach", "url"]),
-        (changed("{attach: {", "{engine: {}, attach: {"), ["stands alone"]),
+        (changed("http://127.0.0.1:8000", "127.0.0.1:8000"), ["arms.running", "url"]),
+        (changed("{url: ", "{engine: {}, url: "), ["arms.running", "unknown key 'engine'"]),
+        (changed("{url: ", "{attach: {}, url: "), ["arms.running", "`attach:` is no longer known"]),
         ("- a\n- b\n", ["a list", "mapping"]),
         ("", ["empty"]),
         ("name: [unclosed", ["not valid YAML"]),
