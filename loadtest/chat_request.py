@@ -53,12 +53,18 @@ _encode = msgspec.json.Encoder().encode
 
 
 def request_body(
-    prompt: Prompt, *, model: str, max_tokens: int, ignore_eos: bool, return_token_ids: bool
+    prompt: Prompt,
+    *,
+    model: str,
+    max_tokens: int,
+    ignore_eos: bool,
+    return_token_ids: bool,
+    cache_salt: str = "",
 ) -> bytes:
     """JSON body: greedy, streaming, usage with every event.
 
-    `ignore_eos` and `return_token_ids` are vLLM's extensions and are sent only when asked for, so that the
-    plain request fits any OpenAI-compatible server.
+    `ignore_eos`, `return_token_ids` and `cache_salt` are vLLM's extensions and are sent only when asked for, so
+    that the plain request fits any OpenAI-compatible server.
     """
     body: dict[str, object] = {
         "model": model,
@@ -72,4 +78,6 @@ def request_body(
         body["ignore_eos"] = True
     if return_token_ids:
         body["return_token_ids"] = True
+    if cache_salt:
+        body["cache_salt"] = cache_salt
     return _encode(body)

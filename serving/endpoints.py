@@ -93,6 +93,16 @@ class ServerEndpoints:
         except ServerError:
             return None
 
+    def speaks_vllm(self) -> bool:
+        """Whether this is vLLM: by the owner it states of its models, else by its metrics."""
+        try:
+            entries = self._json("GET", "/v1/models")["data"]
+            if any(entry.get("owned_by") == "vllm" for entry in entries):
+                return True
+            return "vllm:" in self._request("GET", "/metrics").text
+        except (ServerError, KeyError, TypeError, AttributeError):
+            return False
+
     def server_info(self) -> dict[str, Any] | None:
         """The configuration as the engine resolved it (dev mode only), None where it is not offered."""
         try:

@@ -1,12 +1,13 @@
 """One cell: reset caches, drive the load, scrape both edges of the steady window, save everything.
 
 The order of a cell, idle to idle:
-reset prefix cache -> page `idle_before` -> load child: warm-up, ramp | page `window_start` | steady window
+reset prefix cache (or salt it, where the server does not open the reset) -> page `idle_before` -> load child: warm-up, ramp | page `window_start` | steady window
 | page `window_end` | tail, drain -> wait until idle -> page `idle_after`.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 
 from accounting.counters import CounterSample
 from accounting.errors import LoadError, ServerError
@@ -85,6 +87,7 @@ def load_spec(
         completions_per_stream=window.completions_per_stream,
         request_timeout_s=experiment.request_timeout_s,
         records_path=str(records),
+        return_token_ids=server.is_vllm,
     )
 
 
@@ -117,6 +120,9 @@ def _measure(
         observed.metrics_error = _metrics_missing(endpoints)
         _wait_idle(endpoints, server, observed)
         caches_reset = endpoints.reset_prefix_cache()
+        if not caches_reset and server.is_vllm:
+            # A deployed server does not open the reset; prompts of another salt share no block with earlier ones.
+            spec = msgspec.structs.replace(spec, cache_salt=secrets.token_hex(8))
         _edge(IDLE_BEFORE, endpoints, directory, observed)
         _drive(spec, server, endpoints, directory, observed, report)
         _wait_idle(endpoints, server, observed)
@@ -124,7 +130,7 @@ def _measure(
     convert_to_parquet(Path(spec.records_path), directory.requests)
     if observed.samples:
         _write_counters(observed.samples, directory.counters)
-    _write_facts(directory, observed, caches_reset=caches_reset)
+    _write_facts(directory, observed, caches_reset=caches_reset, cache_salted=bool(spec.cache_salt))
     if observed.gave_up:
         raise ServerError(
             f"every request failed: {observed.gave_up}",
@@ -238,12 +244,15 @@ def _write_counters(samples: list[CounterSample], path: Path) -> None:
         raise LoadError(f"{path} cannot be written: {error}", hint="Is the disk full?") from error
 
 
-def _write_facts(directory: CellDirectory, observed: _Observed, *, caches_reset: bool) -> None:
+def _write_facts(
+    directory: CellDirectory, observed: _Observed, *, caches_reset: bool, cache_salted: bool
+) -> None:
     write_json(
         directory.facts,
         {
             "clock": {"monotonic_s": time.monotonic(), "utc": datetime.now(UTC).isoformat()},
             "caches_reset": caches_reset,
+            "cache_salted": cache_salted,
             "stages_s": observed.stages,
             "metrics_error": observed.metrics_error,
             "gave_up": observed.gave_up,

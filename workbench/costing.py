@@ -17,7 +17,10 @@ Cell = dict[str, Any]
 
 
 def price_cell(cell: Cell, price: Price) -> Cell:
-    """Cost of one cell. Withheld, with the reason, where the tokens do not reconcile."""
+    """Cost of one cell. Withheld, with the reason, where the two counts of tokens do not agree.
+
+    Where there is one count only (a server without counters) the cost is given and marked unreconciled.
+    """
     raw = _raw_cost(cell, price)
     share = cell["slo_token_share"]
     within_slo = slo_cost(raw, Measured(share["value"], share["reason"] or ""))
@@ -33,10 +36,10 @@ def price_cell(cell: Cell, price: Price) -> Cell:
 
 
 def _raw_cost(cell: Cell, price: Price) -> Measured:
-    if not cell["reconciled"]:
+    if not cell["reconciled"] and cell["token_source"] == "counters":
         return not_measured(f"withheld: {cell['reconciliation']['reason']}")
     if cell["output_tokens"] is None:
-        return not_measured("no output tokens were counted")
+        return not_measured(cell["reconciliation"]["reason"] or "no output tokens were counted")
     return usd_per_1k_tokens(price, cell["window_s"], cell["output_tokens"])
 
 

@@ -253,4 +253,6 @@ def load_server(path: Path) -> ServerConfig | AttachSection:
         ConfigError: saying what is wrong.
     """
     data = read_yaml(path)
-    return validated(AttachSection if "url" in data else ServerConfig, data, origin=str(path))
+    if "url" in data:
+        return validated(AttachSection, data, origin=str(path))
+    return validated(ServerConfig, data, origin=str(path))

@@ -22,6 +22,7 @@ from accounting.percentiles import percentile, sample_floor
 from accounting.reconciliation import reconcile
 from accounting.records import Phase, RequestRecord
 from accounting.slo import Slo, attainment
+from accounting.stated_tokens import tokens_between
 from accounting.verdicts import POOLABLE, CellEvidence, judge
 from loadtest.request_store import read_records
 from serving.endpoints import MetricsPage
@@ -53,6 +54,7 @@ class CellData:
     window: CounterChange | None
     idle_to_idle: CounterChange | None
     caches_reset: bool
+    cache_salted: bool
     metrics_error: str
     busy_share: float | None
 
@@ -101,6 +103,7 @@ def read_cell(block: BlockPlan, cell: CellPlan, attempt: BlockDirectory) -> Cell
         window,
         idle,
         facts["caches_reset"],
+        facts.get("cache_salted", False),
         facts["metrics_error"],
         _busy_share(directory, start_s, end_s),
     )
@@ -196,6 +199,7 @@ def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | No
         "length_drift": drift,
         "busy_share": data.busy_share,
         "caches_reset": data.caches_reset,
+        "cache_salted": data.cache_salted,
         "reconciled": reconciliation["reconciled"],
         "reconciliation": reconciliation,
         "verdict": {"throughput": str(verdict.throughput), "tails": str(verdict.tails)},
@@ -213,10 +217,12 @@ def _speed(data: CellData) -> dict[str, Any]:
     if change is None or change.reset:
         reason = data.metrics_error or f"counters were reset: {', '.join(change.reset if change else ())}"
         nothing = _plain(not_measured(reason))
+        stated = tokens_between(data.records, *data.window_edges_s)
         return {
-            "output_tokens": None,
+            "output_tokens": None if stated is None else round(stated),
+            "token_source": "usage",
             "prompt_tokens": None,
-            "output_tokens_per_s": None,
+            "output_tokens_per_s": None if stated is None else stated / data.window_s,
             "acceptance_length": nothing,
             "acceptance_rate": nothing,
             "tokens_per_step": nothing,
@@ -230,6 +236,7 @@ def _speed(data: CellData) -> dict[str, Any]:
     hits = change.increase(metric_names.PREFIX_CACHE_HITS)
     return {
         "output_tokens": round(output),
+        "token_source": "counters",
         "prompt_tokens": round(change.increase(metric_names.PROMPT_TOKENS)),
         "output_tokens_per_s": output / data.window_s,
         "acceptance_length": _plain(acceptance.acceptance_length(change)),
@@ -245,7 +252,10 @@ def _speed(data: CellData) -> dict[str, Any]:
 def _reconciliation(data: CellData, max_tokens: int) -> dict[str, Any]:
     change = data.idle_to_idle
     if change is None:
-        return {"reconciled": False, "reason": f"not reconciled: {data.metrics_error}"}
+        return {
+            "reconciled": False,
+            "reason": f"tokens by the answers' usage alone, not reconciled: {data.metrics_error}",
+        }
     if change.reset:
         return {"reconciled": False, "reason": f"counters were reset: {', '.join(change.reset)}"}
     return asdict(reconcile(data.records, change, max_output_tokens=max_tokens))
@@ -279,7 +289,7 @@ def _evidence(
         failed=sum(not r.ok for r in data.in_window),
         reconciled=reconciliation["reconciled"],
         reconciliation_reason=reconciliation["reason"],
-        caches_reset=data.caches_reset,
+        caches_reset=data.caches_reset or data.cache_salted,
         repeated_prompts=sum(r.prompt_repeat > 0 for r in data.in_window),
         median_send_lag_s=median(lags) if lags else None,
         length_drift=drift,

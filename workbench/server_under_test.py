@@ -45,6 +45,8 @@ class ServerUnderTest:
     startup_s: float | None = None
     resolved: dict[str, Any] = field(default_factory=dict)
     version: str | None = None
+    is_vllm: bool = True
+    """Whether vLLM's own request fields may be sent; other servers may refuse what they do not know."""
 
     def check_alive(self, when: str) -> None:
         """Raise ServerError with the cause if a server that we started has ended."""
@@ -188,5 +190,6 @@ def _served_models(server: ServerUnderTest) -> list[str]:
 def _read_back(server: ServerUnderTest) -> None:
     with server.endpoints() as endpoints:
         server.version = endpoints.version()
+        server.is_vllm = endpoints.speaks_vllm()
         info = endpoints.server_info()
     server.resolved = flatten_server_info(info) if info else {}

@@ -68,7 +68,7 @@ def _cell(measured: Cell, cost: Cell) -> Cell:
     ]
     keys = (
         "arm", "workload", "streams", "repeat", "block", "requests", "failed", "output_tokens",
-        "prompt_tokens", "window_s", "output_tokens_per_s",
+        "token_source", "prompt_tokens", "window_s", "output_tokens_per_s",
     )  # fmt: skip
     return {
         **{key: measured[key] for key in keys},

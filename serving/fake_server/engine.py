@@ -110,7 +110,9 @@ class Generation:
         self._sizes = step_sizes(timing)
         self._deadlines = deadlines_s(timing, random.Random(f"jitter {seed} {number}"))
         self._start_s = times.scheduled_s = engine.clock()
-        self._hits = engine.cached_tokens(self._digest, len(request.prompt))
+        # Prompts of another salt share no block, as in vLLM.
+        self._cache_key = f"{request.cache_salt}/{self._digest}"
+        self._hits = engine.cached_tokens(self._cache_key, len(request.prompt))
         engine.page.count_scheduled(len(request.prompt), self._hits)
         self.total_tokens = 0
         self.finished = False
@@ -145,7 +147,7 @@ class Generation:
         now_s, times, page = self._engine.clock(), self._times, self._engine.page
         if times.last_token_s is None:
             times.first_token_s = now_s
-            self._engine.remember(self._digest)
+            self._engine.remember(self._cache_key)
             page.count_first_token(len(self._request.prompt), self._hits, now_s - times.arrived_s)
         else:
             page.count_decode_step(tokens, now_s - times.last_token_s, drafted=drafted)

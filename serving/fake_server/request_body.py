@@ -25,6 +25,7 @@ class GenerationRequest:
     include_usage: bool
     continuous_usage: bool
     return_token_ids: bool
+    cache_salt: str = ""
     prompt_logprobs: bool = False
 
 
@@ -44,6 +45,7 @@ class _Body(msgspec.Struct, kw_only=True):
     return_token_ids: bool | None = None
     temperature: float | None = None
     seed: int | None = None
+    cache_salt: str | None = None
 
 
 class _Message(msgspec.Struct):
@@ -138,6 +140,7 @@ def _request(
         include_usage=bool(options.include_usage),
         continuous_usage=bool(options.include_usage and options.continuous_usage_stats),
         return_token_ids=bool(body.return_token_ids),
+        cache_salt=body.cache_salt or "",
     )
 
 

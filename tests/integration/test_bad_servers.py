@@ -1,8 +1,12 @@
 """Servers that refuse, lie or cannot be measured: told in one paragraph, never priced."""
 
 import json
+import shutil
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +102,7 @@ def test_usage_that_lies_by_one_token_withholds_the_cost(tmp_path: Path, kilotok
     assert reconciliation["usage_output_tokens"] == reconciliation["server_output_tokens"] + 1
 
 
-def test_a_server_without_metrics_is_measured_where_possible_and_not_priced(
+def test_a_server_without_metrics_is_measured_by_its_usage_and_never_called_valid(
     tmp_path: Path, kilotoken: Command
 ) -> None:
     script = parse_fault_script([{"kind": "metrics_missing"}])
@@ -106,17 +110,61 @@ def test_a_server_without_metrics_is_measured_where_possible_and_not_priced(
         done = kilotoken("run", attached(tmp_path, server.url), "--out", "out")
     assert done.returncode == 0, done.stderr
     cell = only_cell(kilotoken, tmp_path / "out")
-    assert cell["usd_per_1k_output_tokens"] is None
+    assert cell["token_source"] == "usage"
+    cost = 3.6 / 3600 / cell["output_tokens_per_s"] * 1000
+    assert cell["usd_per_1k_output_tokens"] == pytest.approx(cost, rel=0.01)
+    assert cell["verdict"]["throughput"] == "unreconciled"
     assert "/metrics" in cell["reason"]
+    assert cell["acceptance_length"] is None
     assert cell["ttft_s"]["p50"] > 0
 
 
-def test_a_cache_that_does_not_reset_contaminates_the_cell(tmp_path: Path, kilotoken: Command) -> None:
+def test_where_the_reset_is_not_open_prompts_are_salted_apart(tmp_path: Path, kilotoken: Command) -> None:
     config = FakeServerConfig(timing=QUICK, prefix_reset_succeeds=False)
     with RunningFakeServer(config) as server:
-        done = kilotoken("run", attached(tmp_path, server.url), "--out", "out")
-    assert done.returncode == 0, done.stderr
-    assert only_cell(kilotoken, tmp_path / "out")["verdict"]["throughput"] == "cache_contaminated"
+        first = kilotoken("run", attached(tmp_path, server.url), "--out", "first")
+        again = kilotoken("run", attached(tmp_path, server.url), "--out", "again")
+    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
+    cell = only_cell(kilotoken, tmp_path / "again")
+    assert cell["prefix_cache_hit_share"] == 0.0, "the same prompts were asked before, under another salt"
+    assert "cache_contaminated" not in (cell["verdict"]["throughput"], cell["verdict"]["tails"])
+
+
+def test_an_address_that_is_no_openai_server_is_told(tmp_path: Path, kilotoken: Command) -> None:
+    for status, body in ((200, b'{"hello": "world"}'), (404, b"not here"), (200, b"<html>")):
+        with answering(status, body) as url:
+            done = kilotoken("run", attached(tmp_path, url), "--out", "out")
+        assert done.returncode == 5, done.stdout + done.stderr
+        assert "/v1/models" in done.stderr
+        assert "OpenAI-compatible" in done.stderr
+        assert "Traceback" not in done.stderr
+        shutil.rmtree(tmp_path / "out")
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """A web server on the loopback interface that answers everything alike."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 - the library's name
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_wrong_model_name_and_a_missing_key_are_told_before_any_load(
