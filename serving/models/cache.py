@@ -15,8 +15,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from accounting.errors import MachineError, ModelError
 from serving.models.packaged import PackagedModel
@@ -40,16 +41,58 @@ def converted_dir(model: PackagedModel, root: Path) -> Path:
     return root / "models" / name
 
 
-def is_complete(directory: Path) -> bool:
+def is_complete(directory: Path, *, version: int = CONVERTER_VERSION) -> bool:
     """Whether the manifest, written last, is there and every file it names still has its size."""
     try:
-        manifest = json.loads((directory / _MANIFEST).read_bytes())
+        manifest = read_manifest(directory)
         files = manifest["files"]
-        return manifest["converter_version"] == CONVERTER_VERSION and all(
+        return manifest["converter_version"] == version and all(
             (directory / name).stat().st_size == entry["bytes"] for name, entry in files.items()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """What a directory of the cache says of itself.
+
+    Raises:
+        OSError, ValueError: there is none, or it is damaged.
+    """
+    manifest = json.loads((directory / _MANIFEST).read_bytes())
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{directory / _MANIFEST} holds no object")
+    return manifest
+
+
+def remove_directory(directory: Path) -> int:
+    """Remove one directory of the cache with what killed builders left of it; returns the bytes freed.
+
+    It loses its name first, so that no reader ever finds half of it.
+
+    Raises:
+        ModelError: another process is making it.
+    """
+    freed_bytes = bytes_below(directory)
+    with _lock(directory, on_wait=lambda: _refuse_busy(directory)):
+        _remove_leftovers(directory)
+    return freed_bytes
+
+
+def _refuse_busy(directory: Path) -> None:
+    raise ModelError(
+        f"{directory.name} is being made by another process.", hint="Wait for it, or stop it first."
+    )
+
+
+def bytes_below(directory: Path) -> int:
+    """Size of all files below a directory, in bytes; links count as what they point to."""
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with suppress(OSError):  # it was moved or removed meanwhile
+                total += (Path(folder) / name).stat().st_size
+    return total
 
 
 def make_atomically(
@@ -58,25 +101,29 @@ def make_atomically(
     *,
     name: str = "",
     source_sha256: str = "",
+    facts: Mapping[str, Any] | None = None,
+    version: int = CONVERTER_VERSION,
     needed_bytes: int = 0,
     on_wait: Callable[[], None] = lambda: None,
     free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
 ) -> None:
     """Make `directory` by calling `build` on an empty sibling of it, unless it is already complete.
 
-    `on_wait` is called once when another process is at the same work. A failing or interrupted `build`
+    `facts` are kept in its manifest beside the files' sizes and hashes; `version` is that of the maker, and a
+    directory of another version counts as incomplete. `on_wait` is called once when another process is at the same work. A failing or interrupted `build`
     leaves nothing behind; a killed one leaves a sibling that the next call removes.
     """
-    if is_complete(directory):
+    if is_complete(directory, version=version):
         return  # without the lock, so that a cache that is only readable serves
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with _lock(directory, on_wait):
-            if is_complete(directory):
+            if is_complete(directory, version=version):
                 return
             _remove_leftovers(directory)
             _check_space(directory.parent, needed_bytes, free_bytes)
-            _build_and_rename(directory, build, name=name, source_sha256=source_sha256)
+            about = {"name": name, "source_sha256": source_sha256, "converter_version": version}
+            _build_and_rename(directory, build, {**about, **(facts or {})})
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(
@@ -118,30 +165,22 @@ def _check_space(parent: Path, needed_bytes: int, free_bytes: Callable[[Path], i
         )
 
 
-def _build_and_rename(
-    directory: Path, build: Callable[[Path], None], *, name: str, source_sha256: str
-) -> None:
+def _build_and_rename(directory: Path, build: Callable[[Path], None], about: Mapping[str, Any]) -> None:
     partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}.partial-", dir=directory.parent))
     try:
         partial.chmod(0o755)  # mkdtemp makes it private; a served model is not a secret
         build(partial)
-        _write_manifest(partial, name=name, source_sha256=source_sha256)
+        _write_manifest(partial, about)
         partial.replace(directory)
     except BaseException:  # Ctrl-C included: nothing half made stays
         shutil.rmtree(partial, ignore_errors=True)
         raise
 
 
-def _write_manifest(directory: Path, *, name: str, source_sha256: str) -> None:
+def _write_manifest(directory: Path, about: Mapping[str, Any]) -> None:
     files = {}
     for path in sorted(path for path in directory.rglob("*") if path.is_file()):
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         files[str(path.relative_to(directory))] = {"bytes": path.stat().st_size, "sha256": digest}
-    manifest = {
-        "name": name,
-        "source_sha256": source_sha256,
-        "converter_version": CONVERTER_VERSION,
-        "files": files,
-    }
-    (directory / _MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    (directory / _MANIFEST).write_text(json.dumps({**about, "files": files}, indent=1) + "\n")

