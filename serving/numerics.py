@@ -16,7 +16,10 @@ from pathlib import Path
 
 from accounting.errors import ModelError
 from serving.config import ServerConfig
-from serving.models.catalogue import HubId, LocalPath, Packaged, classify_model
+from serving.models.cache import cache_root
+from serving.models.catalogue import HubId, LocalPath, Packaged, QuantisedCopy, classify_model
+from serving.models.copies import copy_names, read_copy
+from serving.models.hub_cache import find_snapshot, hub_cache_root
 
 _EDGE_BYTES = 1 << 20
 
@@ -62,16 +65,20 @@ class Numerics:
         return [name for name in names if self.facts.get(name) != other.facts.get(name)]
 
 
-def numerics_of(config: ServerConfig, *, base_dir: Path) -> Numerics:
+def numerics_of(config: ServerConfig, *, base_dir: Path, root: Path | None = None) -> Numerics:
     """What decides the numbers of a server that is started from this configuration.
 
     A local checkpoint counts by its contents: config.json whole, and of each weight file its size and its first
-    and last MiB.
+    and last MiB. A hub repository counts by the commit that is on this machine, or by the revision asked for
+    where none is. `root` is kilotoken's cache directory, by default the user's own.
 
     Raises:
         ModelError: if the model's name means nothing.
     """
-    facts = {"model": _model_identity(config, base_dir), "model.dtype": config.model.dtype}
+    facts = {
+        "model": _model_identity(config, base_dir, root or cache_root()),
+        "model.dtype": config.model.dtype,
+    }
     given = {
         "model.quantization": config.model.quantization,
         "kv_cache.dtype": None if config.kv_cache.dtype == "auto" else config.kv_cache.dtype,
@@ -87,18 +94,20 @@ def numerics_of_url(url: str, model: str | None) -> Numerics:
     return Numerics({"url": url.rstrip("/").removesuffix("/v1"), "model": model or "the first one served"})
 
 
-def _model_identity(config: ServerConfig, base_dir: Path) -> str:
+def _model_identity(config: ServerConfig, base_dir: Path, root: Path) -> str:
     if config.engine.device == "fake":
         return f"fake server, {config.model.name}"
-    source = classify_model(config.model.name, base_dir=base_dir)
+    source = classify_model(config.model.name, base_dir=base_dir, copies=copy_names(root))
     match source:
         case Packaged(model):
             return f"{model.name} {model.version} sha256:{model.sha256}"
         case HubId(repository, revision):
-            return f"{repository}@{revision or 'unpinned'}"
+            here = find_snapshot(hub_cache_root(), repository, revision, tokenizer_needed=False)
+            return f"{repository}@{here.commit if here else revision or 'main'}"
+        case QuantisedCopy(name):
+            return f"{name} sha256:{read_copy(root, name).sha256}"
         case LocalPath(path):
             return _checkpoint_identity(path)
-    return repr(source)
 
 
 def _checkpoint_identity(directory: Path) -> str:

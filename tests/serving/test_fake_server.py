@@ -332,3 +332,27 @@ def test_impossible_configs_are_refused(make: Callable[[], object]) -> None:
     """Before anything listens."""
     with pytest.raises(ConfigError):
         make()
+
+
+def test_tokenize_gives_the_ids_that_the_prompt_has(server: RunningFakeServer, client: httpx.Client) -> None:
+    """A chat ready to be answered, a text, and nothing for an empty text without special tokens."""
+    chat = client.post(f"{server.url}/tokenize", json=CHAT).json()
+    assert (chat["count"], len(chat["tokens"]), chat["max_model_len"]) == (8, 8, 100)
+    text = client.post(f"{server.url}/tokenize", json={"prompt": "one two three"}).json()
+    assert text["count"] == 3
+    empty = client.post(f"{server.url}/tokenize", json={"prompt": "", "add_special_tokens": False}).json()
+    assert empty["tokens"] == []
+    assert client.post(f"{server.url}/tokenize", json={}).status_code == 400
+    assert client.post(f"{server.url}/tokenize", json={"prompt": "x", "model": "other"}).status_code == 404
+
+
+def test_prompt_logprobs_have_the_shape_of_vllm(server: RunningFakeServer, client: httpx.Client) -> None:
+    """One entry per prompt token, the first null, each other under its own id; null where not asked for."""
+    body = {"prompt": [5, 6, 7], "max_tokens": 1}
+    asked = client.post(f"{server.url}/v1/completions", json=body | {"prompt_logprobs": 0}).json()
+    first, second, third = asked["choices"][0]["prompt_logprobs"]
+    assert first is None
+    assert second["6"]["logprob"] < 0
+    assert list(third["7"]) == ["logprob", "rank", "decoded_token"]
+    plain = client.post(f"{server.url}/v1/completions", json=body).json()
+    assert plain["choices"][0]["prompt_logprobs"] is None

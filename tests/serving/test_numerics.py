@@ -6,6 +6,7 @@ import pytest
 
 from accounting.errors import ModelError
 from serving.config import ServerConfig
+from serving.models.copies import COPY_FACTS, QUANTISER_VERSION
 from serving.numerics import Numerics, numerics_of, numerics_of_url
 
 
@@ -59,6 +60,34 @@ def test_a_change_of_numerics_is_seen_and_named(config: dict[str, Any], setting:
 
 def test_a_hub_revision_is_part_of_the_model() -> None:
     assert numerics({"model": "org/name@v1"}).fingerprint != numerics({"model": "org/name@v2"}).fingerprint
+
+
+def test_a_hub_branch_counts_by_the_commit_that_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    assert numerics({"model": "org/name"}).facts["model"] == "org/name@main"
+    base = tmp_path / "models--org--name"
+    (base / "snapshots" / ("a" * 40)).mkdir(parents=True)
+    (base / "refs").mkdir()
+    (base / "refs" / "main").write_text("a" * 40)
+    assert numerics({"model": "org/name"}).facts["model"] == f"org/name@{'a' * 40}"
+    assert numerics({"model": "org/name"}) == numerics({"model": "org/name@main"})
+
+
+def test_a_copy_made_here_counts_by_its_files(tmp_path: Path) -> None:
+    def copied(digest: str) -> Numerics:
+        directory = tmp_path / "copies" / "small-int8"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "w").write_text("x")
+        facts: dict[str, Any] = dict.fromkeys(COPY_FACTS, "x") | {"parameters": 1}
+        files = {"w": {"bytes": 1, "sha256": digest}}
+        manifest = {"converter_version": QUANTISER_VERSION, "files": files, **facts}
+        (directory / "manifest.json").write_text(json.dumps(manifest))
+        config = ServerConfig.model_validate({"model": "small-int8"})
+        return numerics_of(config, base_dir=tmp_path, root=tmp_path)
+
+    assert copied("1").difference(copied("2")) == ["model"]
 
 
 def test_a_local_checkpoint_counts_by_its_contents(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from accounting.errors import ConfigError
 from serving.config import ServerConfig
 from serving.numerics import Numerics, numerics_of, numerics_of_url
-from workbench.experiment import AttachSection, Experiment, load_experiment, load_server_config
+from workbench.experiment import AttachSection, Experiment, load_experiment, load_server
+from workbench.models import model_on_disk, resolve_model
 from workbench.run_directory import RunDirectory
 from workbench.server_under_test import (
     Report,
@@ -45,21 +46,24 @@ class Subject:
                 yield server
 
 
-def subjects_of(path: Path, arm: str | None) -> list[Subject]:
+def subjects_of(path: Path, arm: str | None, *, report: Report = lambda _text: None) -> list[Subject]:
     """What a file, or a run's directory, asks to be measured; of an experiment the baseline first.
+
+    Models that are not here yet are fetched: what a hub's branch means is known only then.
 
     Raises:
         ConfigError: if the file is wrong, or there is no such arm.
+        ModelError: if a model cannot be had.
     """
     if (path / "plan.json").is_file():
         run = RunDirectory.open(path)
-        return _arms(run.experiment(), str(path), run_base_dir(run), arm)
+        return _arms(run.experiment(), str(path), run_base_dir(run), arm, report)
     if {"arms", "name"} & read_yaml(path).keys():
-        return _arms(load_experiment(path), str(path), path.resolve().parent, arm)
+        return _arms(load_experiment(path), str(path), path.resolve().parent, arm, report)
     if arm is not None:
         raise ConfigError(f"{path} is a server configuration: it has no arms.", hint="Leave --arm out.")
-    config, base_dir = load_server_config(path), path.resolve().parent
-    return [Subject(path.stem, config, base_dir, arm_numerics(config, base_dir))]
+    config, base_dir = load_server(path), path.resolve().parent
+    return [_subject(path.stem, config, base_dir, report)]
 
 
 def run_base_dir(run: RunDirectory) -> Path:
@@ -78,13 +82,27 @@ def arm_numerics(config: ArmConfig, base_dir: Path) -> Numerics:
     return numerics_of(config, base_dir=base_dir)
 
 
-def _arms(experiment: Experiment, origin: str, base_dir: Path, arm: str | None) -> list[Subject]:
+def _subject(label: str, config: ArmConfig, base_dir: Path, report: Report) -> Subject:
+    if isinstance(config, ServerConfig) and config.engine.device != "fake":
+        name = config.model.name
+        if model_on_disk(name, base_dir=base_dir) is None:
+            resolve_model(
+                name,
+                base_dir=base_dir,
+                report=lambda stage, _done, _total: report(f"{label}: model: {stage}"),
+            )
+    return Subject(label, config, base_dir, arm_numerics(config, base_dir))
+
+
+def _arms(
+    experiment: Experiment, origin: str, base_dir: Path, arm: str | None, report: Report
+) -> list[Subject]:
     if arm is not None and arm not in experiment.arms:
         raise ConfigError(f"{origin} has no arm {arm!r}; arms: {', '.join(experiment.arms)}.")
     configs = experiment.arm_configs(origin=origin)
     order = [arm] if arm is not None else sorted(configs, key=lambda name: name != experiment.baseline_arm)
     by_fingerprint: dict[str, Subject] = {}
     for name in order:
-        subject = Subject(name, configs[name], base_dir, arm_numerics(configs[name], base_dir))
+        subject = _subject(name, configs[name], base_dir, report)
         by_fingerprint.setdefault(subject.numerics.fingerprint, subject)
     return list(by_fingerprint.values())
