@@ -98,14 +98,19 @@ def _option_flags(config: ServerConfig, placement: Placement) -> list[str]:
     flags = []
     for option in placement.names.options:
         if option.field != "model.served_model_name":
-            flags += _flag(option, declared_value(config, option.field, device=placement.device))
+            flags += _flag(option, _told(config, option.field, placement.device))
     return flags
 
 
-def declared_value(config: ServerConfig, dotted: str, *, device: str) -> Any:
-    """What a config field says the server should be told; None leaves the engine's default."""
+def declared_value(config: ServerConfig, dotted: str) -> Any:
+    """What a config field says; None leaves the engine's default."""
     section, name = dotted.split(".")
-    value = getattr(getattr(config, section), name)
+    return getattr(getattr(config, section), name)
+
+
+def _told(config: ServerConfig, dotted: str, device: str) -> Any:
+    """What the server is told: the declared value, and a KV cache on CPU that does not take all memory."""
+    value = declared_value(config, dotted)
     if dotted == "kv_cache.kv_cache_memory_bytes" and value is None and device == "cpu":
         shared = config.kv_cache.gpu_memory_utilization is not None
         return None if shared else DEFAULT_CPU_KV_CACHE_BYTES

@@ -31,15 +31,13 @@ class Departure:
         return f"{self.field} was declared as {self.declared!r} and the engine runs with {self.resolved!r}"
 
 
-def departures(
-    config: ServerConfig, resolved: Mapping[str, Any], names: EngineNames, *, device: str
-) -> list[Departure]:
+def departures(config: ServerConfig, resolved: Mapping[str, Any], names: EngineNames) -> list[Departure]:
     """Declared against resolved (flat, as `serving.resolved` gives it); empty where nothing was read back."""
     if not resolved:
         return []
     found = []
     for option in names.options:
-        declared = declared_value(config, option.field, device=device)
+        declared = declared_value(config, option.field)
         if option.resolved is None or declared in _LEFT_TO_ENGINE or option.resolved not in resolved:
             continue
         actual = _spelled(resolved[option.resolved])

@@ -221,6 +221,26 @@ def serve(
         serve_command.serve(settings, port=port, log_path=log, base_dir=base_dir, console=err)
 
 
+@app.command("import-command")
+def import_vllm_command(
+    line: Annotated[str, typer.Argument(help="The whole command in quotes: 'vllm serve MODEL --flag ...'.")],
+    out_file: Annotated[Path | None, typer.Option("--out", help="File to write; printed by default.")] = None,
+) -> None:
+    """Turn an existing `vllm serve ...` line into a server configuration."""
+    from workbench.imported_config import imported_yaml
+
+    text, left_out = imported_yaml(line)
+    if out_file is None:
+        sys.stdout.write(text)
+    elif out_file.exists():
+        raise ConfigError(f"{out_file} exists already.", hint="Give another name with --out.")
+    else:
+        out_file.write_text(text, encoding="utf-8")
+        out.print(f"Wrote {out_file}. Next: kilotoken validate {out_file}")
+    for reason in left_out:
+        err.print(f"left out: {reason}", markup=False, style="yellow")
+
+
 @app.command()
 def quality(
     config: Annotated[
@@ -260,11 +280,76 @@ def quality(
         anew=again,
     )
     with status_line(err) as say:
-        documents = measure(subjects_of(config, arm), request, against=against, say=say)
+        documents = measure(subjects_of(config, arm, report=say), request, against=against, say=say)
     if as_json:
         _print_json(documents)
     else:
         out.print(quality_table(documents))
+
+
+models_app = typer.Typer(help="List, fetch, remove and quantize models.", rich_markup_mode="rich")
+app.add_typer(models_app, name="models")
+ModelName = Annotated[str, typer.Argument(help="Model, as in a configuration.", show_default=False)]
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the models that can be named here: size, licence, state. Commands below fetch, remove, quantize."""
+    from serving.models.cache import cache_root
+    from serving.models.hub_cache import hub_cache_root
+    from workbench import models_command
+
+    if context.invoked_subcommand is not None:
+        return
+    if as_json:
+        _print_json(models_command.document(cache_root(), hub_cache_root()))
+    else:
+        out.print(models_command.table(cache_root(), hub_cache_root()))
+
+
+@models_app.command("fetch")
+def models_fetch(name: ModelName) -> None:
+    """Make a model ready now, so that the first start does not wait for it."""
+    from serving.models.cache import cache_root
+    from workbench import models_command
+
+    models_command.fetch(name, root=cache_root(), base_dir=Path.cwd(), console=err)
+
+
+@models_app.command("remove")
+def models_remove(
+    name: ModelName, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+) -> None:
+    """Remove a model from the cache. A directory of your own is never removed."""
+    from serving.models.cache import cache_root
+    from serving.models.hub_cache import hub_cache_root
+    from workbench import models_command
+
+    models_command.remove(
+        name,
+        root=cache_root(),
+        hub_root=hub_cache_root(),
+        base_dir=Path.cwd(),
+        confirm=lambda question: yes or typer.confirm(question, err=True),
+        console=err,
+    )
+
+
+@models_app.command("quantize")
+def models_quantize(
+    name: ModelName,
+    scheme: Annotated[str, typer.Option(help="int8, int4, fp8, or int8-weights (CUDA only).")] = "int8",
+    new_name: Annotated[
+        str | None, typer.Option("--as", help="Name of the copy; <name>-<scheme> by default.")
+    ] = None,
+) -> None:
+    """Make a quantised copy that the engine loads; it is named like any model, with its parent and licence."""
+    from serving.models.cache import cache_root
+    from workbench import models_command
+
+    models_command.quantize(
+        name, scheme=scheme, new_name=new_name, root=cache_root(), base_dir=Path.cwd(), console=err
+    )
 
 
 @app.command(

@@ -14,10 +14,12 @@ from pathlib import Path
 import psutil
 
 from accounting.errors import MachineError
-from serving.engine_build import INSTALL_HINT, TESTED_VERSION, cuda_device_present, installed_engine
+from serving.engine_build import INSTALL_HINT, cuda_device_present, installed_engine
 from serving.free_port import free_port
 from serving.models.cache import cache_root
 from serving.preloads import find_preloads
+from serving.unrecognised import engine_source, unrecognised
+from serving.vllm_names import names_for, version_warning
 from workbench.provenance import gpu_names, hardware, machine_sentence
 
 NEEDED_DISK_BYTES = 2 << 30
@@ -69,10 +71,11 @@ def _engine() -> list[Finding]:
     engine = installed_engine()
     if engine is None:
         return [Finding("engine", Health.MISSING, "no vLLM in this environment", INSTALL_HINT)]
-    tested = engine.version.startswith(TESTED_VERSION)
-    remedy = "" if tested else f"kilotoken is tested with {TESTED_VERSION}; flags or metrics may differ."
-    health = Health.OK if tested else Health.NOTE
-    return [Finding("engine", health, f"{engine.distribution} {engine.version} ({engine.device})", remedy)]
+    said = f"{engine.distribution} {engine.version} ({engine.device})"
+    warning, source = version_warning(engine.version), engine_source()
+    if source is not None and (lacking := unrecognised(names_for(engine.version), source).sentence):
+        warning = f"{warning} {lacking[:1].upper()}{lacking[1:]}.".strip()
+    return [Finding("engine", Health.NOTE if warning else Health.OK, said, warning)]
 
 
 def _devices() -> list[Finding]:

@@ -10,13 +10,13 @@ from typing import Any
 
 from accounting import latency
 from accounting.cost import slo_cost, usd_per_1k_tokens
-from accounting.errors import RunError
 from accounting.missing import Measured, not_measured
 from accounting.prices import Price
 from accounting.verdicts import POOLABLE
 from dashboards import report_data as shown
 from dashboards.report import render_report
 from serving.resolved import resolved_difference
+from workbench.engine_warnings import engine_warnings, server_file
 from workbench.experiment import Experiment
 from workbench.headline import headline, notice
 from workbench.measures import CellData
@@ -161,19 +161,7 @@ def _comparison(row: Row) -> shown.Comparison:
 
 def _resolved(run: RunDirectory, experiment: Experiment) -> dict[str, dict[str, Any]]:
     """What each arm's engine resolved, from its first finished block."""
-    return {arm: facts for arm in experiment.arms if (facts := _server_file(run, arm, "resolved.json"))}
-
-
-def _server_file(run: RunDirectory, arm: str, name: str) -> dict[str, Any]:
-    for block in run.plan().blocks:
-        attempt = run.finished(block) if block.arm == arm else None
-        if attempt is not None:
-            try:
-                facts: dict[str, Any] = json.loads((attempt.server / name).read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise RunError(f"{attempt.server / name} cannot be read: {error}") from error
-            return facts
-    return {}
+    return {arm: facts for arm in experiment.arms if (facts := server_file(run, arm, "resolved.json"))}
 
 
 def _differences(resolved: dict[str, dict[str, Any]], baseline: str) -> list[shown.ResolvedDifference]:
@@ -207,7 +195,7 @@ def _provenance(facts: Row) -> list[tuple[str, str]]:
 def _commands(run: RunDirectory, experiment: Experiment) -> list[tuple[str, str]]:
     commands = []
     for arm in experiment.arms:
-        facts = _server_file(run, arm, "command.json")
+        facts = server_file(run, arm, "command.json")
         if "argv" in facts:
             variables = [f"{key}={shlex.quote(value)}" for key, value in sorted(facts["environment"].items())]
             commands.append((arm, " ".join([*variables, shlex.join(facts["argv"])])))
@@ -227,4 +215,5 @@ def _notes(run: RunDirectory, experiment: Experiment) -> list[str]:
     retried = [b.block_id for b in run.plan().blocks if len(run.attempts(b)) > 1]
     if retried:
         notes.append(f"Run more than once, earlier attempts are on record: {', '.join(retried)}.")
+    notes += [warning.sentence for warning in engine_warnings(run, experiment)]
     return notes

@@ -14,7 +14,9 @@ from rich.table import Table
 from accounting.errors import ConfigError, MachineError
 from loadtest.workloads import Split, load_workload
 from serving.config import ServerConfig
+from serving.engine_build import installed_engine
 from serving.models.cache import cache_root
+from serving.vllm_names import version_warning
 from workbench import show as showing
 from workbench.costing import write_comparison, write_cost
 from workbench.experiment import Experiment, load_experiment
@@ -152,5 +154,8 @@ def _prepare(experiment: Experiment, origin: str, base_dir: Path, console: Conso
         for name, config in experiment.arm_configs(origin=origin).items()
         if isinstance(config, ServerConfig)
     }
+    engine = installed_engine()
+    if engine is not None and configs and (warning := version_warning(engine.version)):
+        console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
     with console.status("preparing") as status:
         prepare_arms(configs, base_dir=base_dir, report=lambda text: status.update(escape(text)))

@@ -132,6 +132,7 @@ def table(document: dict[str, Any], *, width: int = 140) -> Group:
         parts.append(Text(document["notice"]))
     if document["unfinished_blocks"]:
         parts.append(Text(f"Not finished: {', '.join(document['unfinished_blocks'])}.", style="yellow"))
+    parts += [Text(f"Warning: {warning}", style="yellow") for warning in document["warnings"]]
     parts += _footnotes(document["cells"])
     return Group(*parts)
 

@@ -10,6 +10,9 @@ import psutil
 import pytest
 
 from accounting.errors import ServerError
+from serving.config import ServerConfig
+from serving.declared import departures
+from serving.vllm_names import NEWEST
 
 DRAFTED = 3
 
@@ -19,9 +22,16 @@ def test_a_model_that_drafts_for_itself_is_nearly_always_right_and_kill_9_leaves
 ) -> None:
     """One start for both: the kill ends the server that the cell was measured on."""
     speculation = {"method": "draft_model", "model": "stories-15m", "num_speculative_tokens": DRAFTED}
-    with start_server(
-        {"model": {"name": "stories-15m", "max_model_len": 512}, "speculation": speculation}
-    ) as server:
+    config = {
+        "model": {"name": "stories-15m", "max_model_len": 512},
+        "speculation": speculation,
+        "batching": {"max_num_seqs": 16, "async_scheduling": True},
+    }
+    with start_server(config) as server:
+        found = departures(ServerConfig.model_validate(config), server.resolved, NEWEST)
+        assert [(d.field, d.declared, d.resolved) for d in found] == [
+            ("batching.async_scheduling", True, False)  # vLLM turns it off on CPU without a word
+        ]
         answer = chat(server, "Once upon a time, there was a little girl named Lily.", 40)
         assert len(answer["choices"][0]["message"]["content"].split()) > 15
         cell = measured_cell(server, workload="story", streams=2, window_s=5.0)

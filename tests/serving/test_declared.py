@@ -14,7 +14,7 @@ def found(config: dict[str, Any], **changed: Any) -> dict[str, tuple[Any, Any]]:
     """Departures of a config from the captured server, whose settings may be changed."""
     resolved = flatten_server_info(json.loads(GOLDEN.read_text())) | changed
     base = {"kv_cache": {"kv_cache_memory_bytes": 2147483648}, "model": {"generation_config": "auto"}}
-    rows = departures(ServerConfig.model_validate(base | config), resolved, NEWEST, device="cpu")
+    rows = departures(ServerConfig.model_validate(base | config), resolved, NEWEST)
     return {row.field: (row.declared, row.resolved) for row in rows}
 
 
@@ -53,7 +53,7 @@ def test_a_schedule_that_was_dropped_and_a_k_that_was_cut_are_found() -> None:
 
 
 def test_nothing_read_back_is_no_departure() -> None:
-    assert departures(ServerConfig(), {}, NEWEST, device="cpu") == []
+    assert departures(ServerConfig(), {}, NEWEST) == []
 
 
 def test_every_resolved_key_of_the_table_exists_in_what_a_real_server_says() -> None:

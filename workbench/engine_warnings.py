@@ -1,0 +1,61 @@
+"""What a reader must know of the engines of a run: settings that became others, versions nobody tested."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from accounting.errors import RunError
+from serving.config import ServerConfig
+from serving.declared import departures
+from serving.vllm_names import names_for, version_warning
+from workbench.experiment import Experiment
+from workbench.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class EngineWarning:
+    """One warning of one arm."""
+
+    arm: str
+    text: str
+
+    @property
+    def sentence(self) -> str:
+        """With the arm's name."""
+        return f"{self.arm}: {self.text}"
+
+
+def engine_warnings(run: RunDirectory, experiment: Experiment) -> list[EngineWarning]:
+    """From the first finished block of each arm: what its engine resolved against what was declared."""
+    found = []
+    configs = experiment.arm_configs(origin=str(run.path))
+    for arm, config in configs.items():
+        command = server_file(run, arm, "command.json")
+        if not command or (isinstance(config, ServerConfig) and config.engine.device == "fake"):
+            continue
+        version = command.get("version")
+        texts = [version_warning(version)] if version or isinstance(config, ServerConfig) else []
+        if isinstance(config, ServerConfig):
+            resolved = server_file(run, arm, "resolved.json")
+            texts += [d.sentence for d in departures(config, resolved, names_for(version))]
+        found += [EngineWarning(arm, text) for text in texts if text]
+    return found
+
+
+def server_file(run: RunDirectory, arm: str, name: str) -> dict[str, Any]:
+    """A file that the first finished block of an arm left about its server; empty without such a block.
+
+    Raises:
+        RunError: if it cannot be read.
+    """
+    for block in run.plan().blocks:
+        attempt = run.finished(block) if block.arm == arm else None
+        if attempt is not None:
+            try:
+                facts: dict[str, Any] = json.loads((attempt.server / name).read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise RunError(f"{attempt.server / name} cannot be read: {error}") from error
+            return facts
+    return {}
