@@ -11,6 +11,7 @@ from workbench.quality import evaluation
 from workbench.quality.evaluation import evaluate_items
 from workbench.quality.items import CodeTest, Judging, QualityItem
 from workbench.quality.journal import ItemOutcome, opened
+from workbench.quality.likelihood import NotOfferedError
 from workbench.quality.result import summarised
 from workbench.server_under_test import ServerUnderTest
 
@@ -188,6 +189,19 @@ def test_a_server_that_is_gone_is_no_items_fault_and_what_is_done_is_kept(
     with fake([{"kind": "status", "status": 500, "path": "/v1/chat/completions"}]) as server:
         found = summarised(items, asked(server, items, tmp_path))
     assert found["failures"] == 7, "five were not asked again"
+
+
+def test_a_server_that_is_gone_is_noticed_without_likelihoods_too(
+    fake: Fake, items: Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(*_arguments: Any) -> Any:
+        raise NotOfferedError("none here")
+
+    monkeypatch.setattr(evaluation, "reference_likelihood", none)
+    with fake() as server:
+        pass
+    with pytest.raises(ServerError, match="after 0 of 12 items"):
+        asked(server, items, tmp_path)
 
 
 def test_a_line_that_a_kill_cut_off_is_asked_again(fake: Fake, items: Items, tmp_path: Path) -> None:
