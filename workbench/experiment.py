@@ -125,7 +125,7 @@ class Experiment(Section):
     baseline: Name | None = None
     """The arm that the others are compared with; the first by default."""
     workloads: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(as_tuple)]
-    """Built-in workloads (chat, copy, story) or JSONL files."""
+    """Built-in workloads (chat, copy, story, shared) or JSONL files."""
     loads: LoadSection
     """Loads."""
     output: OutputSection = OutputSection()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from accounting.errors import ConfigError
-from loadtest.workloads import chat, copy_edit, story
+from loadtest.workloads import chat, copy_edit, shared_prefix, story
 from loadtest.workloads.jsonl import read_jsonl
 from loadtest.workloads.prompt import Workload
 
@@ -15,6 +15,7 @@ WORKLOADS: dict[str, Callable[[int], Workload]] = {
     chat.NAME: chat.generate,
     copy_edit.NAME: copy_edit.generate,
     story.NAME: story.generate,
+    shared_prefix.NAME: shared_prefix.generate,
 }
 
 

@@ -21,8 +21,13 @@ from loadtest.workloads.slots import Slots
 
 ROOT = Path(__file__).parents[2]
 NAMES = tuple(WORKLOADS)
-WORDS = {"chat": (15, 80), "copy": (70, 200), "story": (15, 50)}
-TEMPLATES = {"chat": (24, 8), "copy": (16, 6), "story": (16, 6)}  # in all, and among the measured
+WORDS = {"chat": (15, 80), "copy": (70, 200), "story": (15, 50), "shared": (380, 640)}
+TEMPLATES = {
+    "chat": (24, 8),
+    "copy": (16, 6),
+    "story": (16, 6),
+    "shared": (11, 4),
+}  # in all, and among the measured
 
 every_workload = pytest.mark.parametrize("name", NAMES)
 every_copy_task = pytest.mark.parametrize(
@@ -278,3 +283,14 @@ def test_a_path_is_looked_up_from_the_base_directory(tmp_path: Path) -> None:
     assert relative == absolute
     assert relative.name == "mine"
     assert relative.prompts[0].messages == (Message("user", "one"),)
+
+
+def test_prompts_of_the_shared_workload_have_long_beginnings_in_common_within_a_split_only() -> None:
+    """What a prefix cache can save: four beginnings carry nearly all words of every prompt of a split."""
+    beginnings: dict[Split, set[str]] = defaultdict(set)
+    for prompt in workload("shared").prompts:
+        text, _, question = prompt.messages[0].content.rpartition("\n\n")
+        assert len(text.split()) > 15 * len(question.split())
+        beginnings[prompt.split].add(text)
+    assert {len(found) for found in beginnings.values()} == {4}
+    assert len(set().union(*beginnings.values())) == 16
