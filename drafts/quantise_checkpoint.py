@@ -1,7 +1,7 @@
 """Makes a quantised copy of a checkpoint with compressed-tensors, in the layout that vLLM loads.
 
 Run as `python -m drafts.quantise_checkpoint SCHEME SOURCE_DIR OUT_DIR`. Progress goes to stdout, one JSON object a
-line ({"stage", "done", "total"}); a failure's cause is the "error" of the last one.
+line ({"stage", "done", "total"}), then {"result": {"library"}}; a failure's cause is the "error" of the last one.
 
 Weights are rounded to the nearest value on a scale fitted to the greatest one of each output channel (int8) or
 group of inputs (int4). No calibration data: activations, where a scheme quantises them, get their scale per token
@@ -18,7 +18,7 @@ from typing import Any
 
 from accounting.errors import KilotokenError, ModelError
 
-#: Our names -> compressed-tensors' presets; which of them an engine runs is decided in serving.models.quantisation.
+#: Our names -> compressed-tensors' presets, as `serving.models.quantisation` has them; a test compares.
 PRESETS = {"int8": "W8A8", "int4": "W4A16", "int8-weights": "W8A16", "fp8": "FP8_DYNAMIC"}
 _STEPS = 4
 _GROUPS = (128, 64, 32)  # inputs that share one scale, best known first; the kernel wants multiples of 32
@@ -32,13 +32,14 @@ _COPIED = (
 )
 
 
-def quantise(source: Path, out_dir: Path, scheme_name: str) -> None:
-    """Write a copy of the checkpoint `source` into `out_dir`, its linear layers quantised.
+def quantise(source: Path, out_dir: Path, scheme_name: str) -> str:
+    """Write a copy of the checkpoint `source` into `out_dir`, its linear layers quantised; return the library.
 
     Raises:
         ModelError: the model is quantised already, or its shapes do not fit the scheme.
     """
     _progress("loading libraries", 0)
+    import compressed_tensors
     import torch
     from compressed_tensors.compressors import ModelCompressor
     from compressed_tensors.quantization import QuantizationConfig, apply_quantization_config
@@ -66,6 +67,7 @@ def quantise(source: Path, out_dir: Path, scheme_name: str) -> None:
         for path in source.glob(pattern):
             shutil.copyfile(path, out_dir / path.name)
     _progress("writing weights", _STEPS)
+    return f"compressed-tensors {compressed_tensors.__version__}"
 
 
 def _scheme(name: str, model: Any) -> Any:
@@ -112,11 +114,12 @@ def main(arguments: list[str]) -> int:
         )
         return 2
     try:
-        quantise(Path(arguments[1]), Path(arguments[2]), arguments[0])
+        library = quantise(Path(arguments[1]), Path(arguments[2]), arguments[0])
     except (ImportError, KilotokenError) as error:
         hint = "; pip install 'kilotoken[convert]'" if isinstance(error, ImportError) else ""
         sys.stdout.write(json.dumps({"error": f"{error}{hint}"}) + "\n")
         return 1
+    sys.stdout.write(json.dumps({"result": {"library": library}}) + "\n")
     return 0
 
 

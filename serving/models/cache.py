@@ -25,6 +25,10 @@ from serving.models.packaged import PackagedModel
 CONVERTER_VERSION = 1  # raise it when a converter's output changes: older directories are then not used
 _MANIFEST = "manifest.json"
 
+Build = Callable[
+    [Path], Mapping[str, Any] | None
+]  # into an empty directory; gives what is worth knowing of it
+
 
 def cache_root(environment: Mapping[str, str] = os.environ) -> Path:
     """Where kilotoken keeps what it can make again: $KILOTOKEN_CACHE, else the XDG cache directory."""
@@ -97,11 +101,10 @@ def bytes_below(directory: Path) -> int:
 
 def make_atomically(
     directory: Path,
-    build: Callable[[Path], None],
+    build: Build,
     *,
     name: str = "",
     source_sha256: str = "",
-    facts: Mapping[str, Any] | None = None,
     version: int = CONVERTER_VERSION,
     needed_bytes: int = 0,
     on_wait: Callable[[], None] = lambda: None,
@@ -109,8 +112,8 @@ def make_atomically(
 ) -> None:
     """Make `directory` by calling `build` on an empty sibling of it, unless it is already complete.
 
-    `facts` are kept in its manifest beside the files' sizes and hashes; `version` is that of the maker, and a
-    directory of another version counts as incomplete. `on_wait` is called once when another process is at the same work. A failing or interrupted `build`
+    What `build` returns is kept in the manifest beside the files' sizes and hashes; `version` is that of the
+    maker, and a directory of another version counts as incomplete. `on_wait` is called once when another process is at the same work. A failing or interrupted `build`
     leaves nothing behind; a killed one leaves a sibling that the next call removes.
     """
     if is_complete(directory, version=version):
@@ -123,7 +126,7 @@ def make_atomically(
             _remove_leftovers(directory)
             _check_space(directory.parent, needed_bytes, free_bytes)
             about = {"name": name, "source_sha256": source_sha256, "converter_version": version}
-            _build_and_rename(directory, build, {**about, **(facts or {})})
+            _build_and_rename(directory, build, about)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(
@@ -165,12 +168,12 @@ def _check_space(parent: Path, needed_bytes: int, free_bytes: Callable[[Path], i
         )
 
 
-def _build_and_rename(directory: Path, build: Callable[[Path], None], about: Mapping[str, Any]) -> None:
+def _build_and_rename(directory: Path, build: Build, about: Mapping[str, Any]) -> None:
     partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}.partial-", dir=directory.parent))
     try:
         partial.chmod(0o755)  # mkdtemp makes it private; a served model is not a secret
-        build(partial)
-        _write_manifest(partial, about)
+        learnt = build(partial)
+        _write_manifest(partial, {**about, **(learnt or {})})
         partial.replace(directory)
     except BaseException:  # Ctrl-C included: nothing half made stays
         shutil.rmtree(partial, ignore_errors=True)
