@@ -19,7 +19,7 @@ def config_error(error: ValidationError, model: type[BaseModel], *, origin: str)
     unique = list(dict.fromkeys(findings))
     return ConfigError(
         f"{origin}: " + " ".join(unique),
-        hint=f"`kilotoken validate {origin}` checks the file again without starting anything.",
+        hint=f"`kilotoken validate {origin.split(': ')[0]}` checks the file again without starting anything.",
     )
 
 
@@ -43,7 +43,7 @@ def _finding(entry: dict[str, Any], model: type[BaseModel]) -> str:
             given = entry.get("input")
             shown = "" if isinstance(given, (dict, list, BaseModel)) else f" (given: {given!r})"
             message = str(entry["msg"]).removeprefix("Value error, ")
-            return f"{path}: {message[:1].lower()}{message[1:]}{shown}."
+            return f"{path}: {message[:1].lower()}{message[1:].rstrip('.')}{shown}."
 
 
 def suggestion(word: str, allowed: Iterable[str]) -> str:

@@ -53,7 +53,7 @@ def prepare(config: ServerConfig, *, base_dir: Path, report: Report) -> Prepared
     target = resolve_model(config.model.name, base_dir=base_dir, report=progress)
     name = draft_name(config)
     draft = resolve_model(name, base_dir=base_dir, report=progress, tokenizer_needed=False) if name else None
-    facts = [_facts(Path(model.served_from)) if model else None for model in (target, draft)]
+    facts = [_facts(Path(model.served_from), model.name) if model else None for model in (target, draft)]
     refuse_illegal(config, _circumstances(engine.device, *facts))
     return Prepared(engine, target, draft)
 
@@ -93,17 +93,17 @@ def _circumstances(
     )
 
 
-def _facts(directory: Path) -> CheckpointFacts | None:
-    return read_checkpoint_facts(directory) if (directory / "config.json").is_file() else None
+def _facts(directory: Path, name: str) -> CheckpointFacts | None:
+    return read_checkpoint_facts(directory, name=name) if (directory / "config.json").is_file() else None
 
 
 def _facts_if_here(name: str, base_dir: Path) -> CheckpointFacts | None:
     match classify_model(name, base_dir=base_dir):
         case LocalPath(path):
-            return _facts(path)
+            return _facts(path, path.name)
         case Packaged(model):
             directory = converted_dir(model, cache_root())
-            return _facts(directory) if is_complete(directory) else None
+            return _facts(directory, model.name) if is_complete(directory) else None
         case _:
             return None
 

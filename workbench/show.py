@@ -84,6 +84,7 @@ def _cell(measured: Cell, cost: Cell) -> Cell:
         "reconciled": measured["reconciled"],
         "reconciliation": measured["reconciliation"],
         "prefix_cache_hit_share": measured["prefix_cache_hit_share"],
+        "preemptions": measured["preemptions"],
         "verdict": measured["verdict"],
         "reason": "; ".join(dict.fromkeys(r for r in reasons if r)) or None,
     }

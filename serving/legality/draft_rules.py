@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from serving.config import ServerConfig
 from serving.legality.refusal import Circumstances, Refusal, Rule
-from serving.models.checkpoint_facts import CheckpointFacts
+from serving.models.checkpoint_facts import CheckpointFacts, common_tokens
 from serving.speculation import DraftModelSpeculation
 
 #: Share of ids that may mean another text: two conversions of one tokenizer spell byte tokens differently.
@@ -74,7 +74,7 @@ def tokenizers_agree(config: ServerConfig, circumstances: Circumstances) -> Iter
 
 
 def _other_tokenizer_way_out(target: CheckpointFacts, draft: CheckpointFacts) -> str:
-    common = len(target.tokens.keys() & draft.tokens.keys())
+    common = common_tokens(target, draft)
     if common >= LEAST_COMMON_TOKENS:
         return (
             f"Set use_heterogeneous_vocab: true ({common:,} tokens are common), or take a draft of the same "
@@ -90,7 +90,7 @@ def heterogeneous_has_something_in_common(
     pair = _pair(config, circumstances)
     if not pair or not pair[0].use_heterogeneous_vocab or not (pair[1].tokens and pair[2].tokens):
         return
-    common = len(pair[1].tokens.keys() & pair[2].tokens.keys())
+    common = common_tokens(pair[1], pair[2])
     if common < LEAST_COMMON_TOKENS:
         yield Refusal(
             "nothing-in-common",

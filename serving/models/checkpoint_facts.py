@@ -14,6 +14,10 @@ from accounting.errors import ModelError
 _NESTED = ("text_config", "transformer_layer_config", "llm_config", "language_config")
 
 
+#: How tokenizers write a space that begins a word: BPE and SentencePiece.
+_SPACE_MARKS = ("\u0120", "\u2581")
+
+
 @dataclass(frozen=True)
 class CheckpointFacts:
     """A checkpoint's own statements. `tokens` maps text to id, empty where there is no readable tokenizer.json.
@@ -60,8 +64,17 @@ class CheckpointFacts:
         return self.speculators_type is not None or any(word in said for word in heads)
 
 
-def read_checkpoint_facts(directory: Path) -> CheckpointFacts:
-    """Read a checkpoint directory.
+def common_tokens(first: CheckpointFacts, second: CheckpointFacts) -> int:
+    """How many tokens both know, as vLLM's vocabulary mapping counts: the mark of a leading space is a space."""
+    return len(_plain(first.tokens) & _plain(second.tokens))
+
+
+def _plain(tokens: Mapping[str, int]) -> set[str]:
+    return {f" {text[1:]}" if text[:1] in _SPACE_MARKS else text for text in tokens}
+
+
+def read_checkpoint_facts(directory: Path, *, name: str = "") -> CheckpointFacts:
+    """Read a checkpoint directory; `name` is what a user calls it, by default the directory's name.
 
     Raises:
         ModelError: if config.json is missing or damaged; a damaged safetensors header too.
@@ -73,7 +86,8 @@ def read_checkpoint_facts(directory: Path) -> CheckpointFacts:
         raise ModelError(f"{path} cannot be read: {error}") from error
     if not isinstance(config, dict):
         raise ModelError(f"{path} holds {type(config).__name__} where an object is expected.")
-    return CheckpointFacts(directory.name, config, _shapes(directory), _tokens(directory / "tokenizer.json"))
+    tokens = _tokens(directory / "tokenizer.json")
+    return CheckpointFacts(name or directory.name, config, _shapes(directory), tokens)
 
 
 def _shapes(directory: Path) -> dict[str, tuple[int, ...]]:
