@@ -12,6 +12,8 @@ import msgspec
 from serving.fake_server.answers import VOCABULARY_SIZE, chat_prompt, text_prompt
 from serving.fake_server.refusals import RequestRefusedError, refused, unknown_model
 
+MOST_STOPS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
@@ -43,6 +45,7 @@ class _Body(msgspec.Struct, kw_only=True):
     max_tokens: int | None = None
     ignore_eos: bool = False
     return_token_ids: bool | None = None
+    stop: str | list[str] | None = None
     temperature: float | None = None
     seed: int | None = None
     cache_salt: str | None = None
@@ -119,6 +122,9 @@ def _request(
         raise unknown_model(body.model, model)
     if body.stream_options is not None and not body.stream:
         raise refused("Stream options can only be defined when `stream=True`.", 400, param="stream_options")
+    if isinstance(body.stop, list) and len(body.stop) > MOST_STOPS:
+        found = f"List should have at most {MOST_STOPS} items after validation, not {len(body.stop)}"
+        raise _invalid({"type": "too_long", "loc": "body.stop", "msg": found}, "body.stop")
     if asked is not None and asked < 1:
         raise refused(f"max_tokens must be at least 1, got {asked}.", 400, param="max_tokens")
     room = max_model_len - len(prompt)

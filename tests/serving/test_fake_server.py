@@ -356,3 +356,13 @@ def test_prompt_logprobs_have_the_shape_of_vllm(server: RunningFakeServer, clien
     assert list(third["7"]) == ["logprob", "rank", "decoded_token"]
     plain = client.post(f"{server.url}/v1/completions", json=body).json()
     assert plain["choices"][0]["prompt_logprobs"] is None
+
+
+def test_more_than_four_stop_texts_are_refused_as_vllm_does(
+    server: RunningFakeServer, client: httpx.Client
+) -> None:
+    """vLLM 0.32: "List should have at most 4 items after validation"."""
+    body = {"prompt": "one", "max_tokens": 1, "stop": list("abcde")}
+    refusal = client.post(f"{server.url}/v1/completions", json=body)
+    assert (refusal.status_code, refusal.json()["error"]["param"]) == (400, "body.stop")
+    assert client.post(f"{server.url}/v1/completions", json=body | {"stop": list("abcd")}).status_code == 200

@@ -20,8 +20,8 @@ HUMANEVAL_TOKENS = 384  # the longest canonical solution has about 300
 
 _ASK_GSM8K = "\n\nSolve this step by step. End with a line that holds #### and the resulting number."
 _CALCULATOR = re.compile(r"<<[^>]*>>")
-#: A function is over where something else begins at the left margin.
-_AFTER_A_FUNCTION = ("\nclass ", "\ndef ", "\n#", "\nif ", "\nprint(")
+#: A function is over where something else begins at the left margin. OpenAI's interface takes four of them.
+_AFTER_A_FUNCTION = ("\nclass ", "\ndef ", "\nif ", "\nprint(")
 
 
 def load_set(name: str, *, base_dir: Path) -> QualitySet:
