@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from accounting.errors import ModelError
 from serving.models.fetch import Report, RunChild, output_tail, run_child
 
 
@@ -28,6 +29,20 @@ class Outcome:
     hint: str = ""
     kind: str = ""  # what sort of failure, in the child's own word
     details: str = ""
+
+
+_FULL_DISK = ("No space left on device", "Disk quota exceeded")
+
+
+def failure(what: str, outcome: Outcome, *, hint: str) -> ModelError:
+    """The error of a child that made a model; `what` begins the sentence, `hint` serves where the disk is not full."""
+    if any(words in f"{outcome.error}\n{outcome.details}" for words in _FULL_DISK):
+        return ModelError(
+            f"{what}: the disk became full. Nothing half made was kept.",
+            hint="Make room, or set KILOTOKEN_CACHE to a directory that can be written and has room.",
+            details=outcome.details,
+        )
+    return ModelError(f"{what}: {outcome.error}", hint=hint, details=outcome.details)
 
 
 def run_module(

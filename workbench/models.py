@@ -22,7 +22,7 @@ from serving.models.copies import copy_names, read_copy
 from serving.models.fetch import Report, RunChild, fetch_source, run_child
 from serving.models.hub_cache import find_snapshot, hub_cache_root, licence_of
 from serving.models.packaged import PackagedModel
-from workbench.child_steps import run_module
+from workbench.child_steps import failure, run_module
 from workbench.hub_models import fetch_from_hub
 
 Fetch = Callable[[PackagedModel, Path, Report], Path]  # into a directory, giving the file
@@ -184,8 +184,8 @@ def convert_in_child(
         run=run,
     )
     if outcome.error:
-        raise ModelError(
-            f"{model.title} could not be converted: {outcome.error}",
+        raise failure(
+            f"{model.title} could not be converted",
+            outcome,
             hint="Converting needs torch and the extra kilotoken[convert].",
-            details=outcome.details,
         )

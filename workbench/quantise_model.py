@@ -14,7 +14,7 @@ from serving.models.checkpoint_facts import read_checkpoint_facts
 from serving.models.copies import QUANTISER_VERSION, CopyRecord, copy_dir, copy_names, read_copy
 from serving.models.fetch import Report, RunChild, run_child
 from serving.models.quantisation import Scheme, require_scheme
-from workbench.child_steps import run_module
+from workbench.child_steps import failure, run_module
 from workbench.models import ModelKind, ResolvedModel, check_memory, resolve_model
 
 _LIBRARIES_BYTES = (
@@ -107,10 +107,10 @@ def _quantise_in_child(
         run=run,
     )
     if outcome.error:
-        raise ModelError(
-            f"{parent.name} could not be quantised: {outcome.error}",
+        raise failure(
+            f"{parent.name} could not be quantised",
+            outcome,
             hint="Quantising needs torch and the extra kilotoken[convert], and weights that transformers reads.",
-            details=outcome.details,
         )
     check_checkpoint(partial)
     return {"library": outcome.result["library"]}

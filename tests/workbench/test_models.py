@@ -195,6 +195,17 @@ def test_child_killed_for_memory(tmp_path: Path) -> None:
         convert_by(script, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["OSError: [Errno 28] No space left on device", "I/O error: No space left on device (os error 28)"],
+)
+def test_disk_that_fills_during_a_conversion(said: str, tmp_path: Path) -> None:
+    """The child's words differ with the library that was writing; the hint is about the disk, not about torch."""
+    with pytest.raises(ModelError, match=r"the disk became full\. Nothing half made was kept") as caught:
+        convert_by(f"import sys; print({said!r}); sys.exit(1)", tmp_path)
+    assert "KILOTOKEN_CACHE" in caught.value.hint
+
+
 def test_child_finds_our_packages_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither installation nor working directory decides which `drafts` is run."""
     (tmp_path / "drafts").mkdir()
