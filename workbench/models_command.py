@@ -111,7 +111,9 @@ def quantize(
     size = bytes_below(copy.directory)
     console.print(f"{copy.name} is ready: {size / 1e9:.2f} GB, {copy.source}.", markup=False, soft_wrap=True)
     console.print(
-        f"Serve it with `model: {{name: {copy.name}}}`. Its quality is not measured yet:", markup=False
+        f"Serve it with `model: {{name: {copy.name}}}`. Its quality is not measured yet:",
+        markup=False,
+        soft_wrap=True,
     )
     console.print("  kilotoken quality CONFIG", markup=False, soft_wrap=True)
 
