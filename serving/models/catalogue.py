@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accounting.errors import ModelError
+from serving.models.cache import cache_root
+from serving.models.copies import copy_names
 from serving.models.packaged import PACKAGED_MODELS, PackagedModel
 
 
@@ -47,14 +49,16 @@ _HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>\w[\w
 _PATH_STARTS = ("/", "./", "../", "~")
 
 
-def classify_model(text: str, *, base_dir: Path, copies: Collection[str] = ()) -> ModelSource:
-    """What `text` names; relative paths are taken from `base_dir`, `copies` are the names of copies made here.
+def classify_model(text: str, *, base_dir: Path, copies: Collection[str] | None = None) -> ModelSource:
+    """What `text` names; relative paths are taken from `base_dir`. `copies` are the names of copies made here, by default
+    those in the user's own cache.
 
     A packaged name, then a copy's, wins over a directory of the same name (write ./name for the directory), and an existing
     path wins over a hub id. A name that is none of the three is an error, not a guess: a misspelt packaged
     name must not become a download attempt from a hub.
     """
     text = text.strip()
+    copies = copy_names(cache_root()) if copies is None else copies
     if text in PACKAGED_MODELS:
         return Packaged(PACKAGED_MODELS[text])
     if text in copies:
@@ -65,7 +69,7 @@ def classify_model(text: str, *, base_dir: Path, copies: Collection[str] = ()) -
         return LocalPath(_absolute(text, base_dir))
     if match := _HUB_ID.fullmatch(text):
         return HubId(match["repository"], match["revision"])
-    raise unknown_model(text, copies)
+    raise _unknown_model(text, copies)
 
 
 def _absolute(text: str, base_dir: Path) -> Path:
@@ -83,7 +87,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def unknown_model(text: str, copies: Collection[str] = ()) -> ModelError:
+def _unknown_model(text: str, copies: Collection[str] = ()) -> ModelError:
     """The error for a name that means nothing here, with the nearest one that does."""
     made_here = f", a copy made here ({', '.join(sorted(copies))})" if copies else ""
     allowed = (

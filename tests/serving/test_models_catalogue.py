@@ -10,9 +10,24 @@ from serving.models.catalogue import (
     HubId,
     LocalPath,
     Packaged,
+    QuantisedCopy,
     classify_model,
 )
 from serving.models.packaged import PACKAGED_MODELS
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let copies in the user's own cache play no part."""
+    root = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("KILOTOKEN_CACHE", str(root))
+    return root
+
+
+def test_copies_in_the_users_cache_are_names(empty_cache: Path, tmp_path: Path) -> None:
+    """Whoever asks without naming the copies means those."""
+    (empty_cache / "copies" / "mine-int8").mkdir(parents=True)
+    assert classify_model("mine-int8", base_dir=tmp_path) == QuantisedCopy("mine-int8")
 
 
 @pytest.mark.parametrize("name", PACKAGED_MODELS)
