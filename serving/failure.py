@@ -20,6 +20,8 @@ _CAUSES = (
     re.compile(r"(RuntimeError: .+|\w+Error: .+)"),
 )
 _PREFIX = re.compile(r"^\(\w+ pid=\d+\)\s*(?:[A-Z]+ [\d: -]+ \[[^\]]+\]\s*)?")
+#: Lines that only inform: vLLM warns at every start of errors that could happen, in the words of the errors.
+_HARMLESS = re.compile(r"^(?:\(\w+ pid=\d+\)\s*)?(?:DEBUG|INFO|WARNING) \d")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -37,7 +39,7 @@ def find_cause(lines: list[str]) -> str | None:
 
     The first match of the best pattern wins: later errors of the same kind are consequences.
     """
-    plain = [_PREFIX.sub("", line).strip() for line in lines]
+    plain = [_PREFIX.sub("", line).strip() for line in lines if not _HARMLESS.match(line)]
     for pattern in _CAUSES:
         for number, line in enumerate(plain):
             if match := pattern.search(line):

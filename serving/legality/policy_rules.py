@@ -68,6 +68,13 @@ def kv_dtype_needs_a_kernel(config: ServerConfig, circumstances: Circumstances) 
             f"kv_cache.dtype {dtype} has no CPU kernel in vLLM 0.32.",
             f"Allowed on CPU: {', '.join(CPU_KV_DTYPES)}.",
         )
+    size = circumstances.target.head_size if circumstances.target else None
+    if circumstances.device == "cpu" and dtype.startswith("fp8") and size is not None and size % 32:
+        yield Refusal(
+            "fp8-kv-and-head-size",
+            f"an 8-bit KV cache on CPU needs attention heads whose size is a multiple of 32; this model's have {size}.",
+            "Remove kv_cache.dtype.",
+        )
 
 
 def copies_need_devices(config: ServerConfig, circumstances: Circumstances) -> Iterator[Refusal]:

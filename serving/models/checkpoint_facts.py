@@ -46,6 +46,12 @@ class CheckpointFacts:
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     @property
+    def head_size(self) -> int | None:
+        """Width of one attention head; None if config.json does not say."""
+        width, heads = self.integer("hidden_size"), self.integer("num_attention_heads")
+        return self.integer("head_dim") or (width // heads if width and heads else None)
+
+    @property
     def architectures(self) -> tuple[str, ...]:
         """Class names that config.json asks for."""
         return tuple(self.config.get("architectures") or ())

@@ -67,3 +67,15 @@ def test_stages_are_read_from_the_log() -> None:
         latest_stage(["x Starting to load model y", "Loading weights took 1.66 seconds"])
         == "preparing the KV cache"
     )
+
+
+def test_a_warning_that_quotes_an_error_is_not_the_cause() -> None:
+    """Captured from a real start: the first line stands in every log of a box with a low limit of files."""
+    lines = [
+        "(APIServer pid=1) WARNING 11-24 22:44:09 [system_utils.py:255] Found ulimit of 20000. This can cause fd "
+        "limit errors like `OSError: [Errno 24] Too many open files`. Consider increasing with ulimit -n",
+        "(Worker pid=2) ERROR 11-24 22:44:25 [multiproc_executor.py:1063] NotImplementedError: FP8 KV cache "
+        "requires head_size divisible by 32 on CPU.",
+        "RuntimeError: Engine core initialization failed. See root cause above.",
+    ]
+    assert find_cause(lines) == "NotImplementedError: FP8 KV cache requires head_size divisible by 32 on CPU."

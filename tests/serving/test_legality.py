@@ -116,6 +116,10 @@ REFUSED: dict[str, tuple[dict[str, Any], Circumstances]] = {
     "kv-offloading-size-on-cpu": ({"kv_cache": {"kv_offloading_size": 2.0}}, on("cpu")),
     "kv-transfer-config-on-cpu": ({"kv_cache": {"kv_transfer_config": {"kv_role": "kv_both"}}}, on("cpu")),
     "kv-dtype-on-cpu": ({"kv_cache": {"dtype": "nvfp4"}}, on("cpu")),
+    "fp8-kv-and-head-size": (
+        {"kv_cache": {"dtype": "fp8"}},
+        on("cpu", target=changed(TARGET, hidden_size=288, num_attention_heads=6)),
+    ),
     "too-few-devices": ({"parallelism": {"pipeline_parallel_size": 4}}, on("cuda", devices=2)),
     "async-and-method": (spec("ngram") | {"batching": {"async_scheduling": True}}, on("cuda")),
     "heads-and-tensor-parallel": ({"parallelism": {"tensor_parallel_size": 2}}, on("cpu")),
@@ -176,7 +180,7 @@ ALLOWED: list[tuple[dict[str, Any], Circumstances]] = [
     ),
     (DRAFTING, on("cpu", draft=changed(DRAFT, tokens={**WORDS, "word7": 8}))),
     (spec("mtp", 4), on("cpu", target=changed(TARGET, num_nextn_predict_layers=2))),
-    ({"kv_cache": {"dtype": "fp8"}}, on("cpu")),
+    ({"kv_cache": {"dtype": "fp8"}}, on("cpu", target=changed(TARGET, head_dim=64))),
     (
         {"kv_cache": {"cpu_offload_gb": 2.0}, "parallelism": {"tensor_parallel_size": 3}},
         on("cuda", devices=3),

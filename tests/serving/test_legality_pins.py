@@ -57,6 +57,10 @@ PINS = {
     "slots are compared per server": ("config/vllm.py", "max_num_batched_tokens <= scheduled_token_delta"),
     "async scheduling is off on CPU": ("platforms/cpu.py", "scheduler_config.async_scheduling = False"),
     "CPU blocks are multiples of 32": ("v1/attention/backends/cpu_attn.py", "[MultipleOf(32)]"),
+    "an 8-bit KV cache on CPU needs heads of 32": (
+        "v1/attention/backends/cpu_attn.py",
+        "FP8 KV cache requires head_size divisible by 32 on CPU.",
+    ),
     "mtp depth": ("config/speculative.py", "must be divisible by {n_predict=}"),
 }
 
