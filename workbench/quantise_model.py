@@ -51,7 +51,7 @@ def quantise_model(
     source_bytes = bytes_below(Path(parent.served_from))
 
     def build(partial: Path) -> Mapping[str, Any]:
-        check_memory(2 * source_bytes + _LIBRARIES_BYTES, f"Quantising {parent.name}")
+        check_memory(source_bytes * 3 // 2 + _LIBRARIES_BYTES, f"Quantising {parent.name}")
         return _quantise_in_child(parent, scheme, partial, report, run) | _origin(parent, scheme, text)
 
     make_atomically(

@@ -112,7 +112,7 @@ def test_too_little_memory_is_seen_before_the_download(
         pytest.fail("fetched")
 
     monkeypatch.setattr(models.psutil, "virtual_memory", lambda: SimpleNamespace(available=1_000_000))
-    with pytest.raises(ModelError, match=r"Converting stories-15m needs about 700,000,000 bytes of memory"):
+    with pytest.raises(ModelError, match=r"Converting stories-15m needs about 400,000,000 bytes of memory"):
         resolve("stories-15m", tmp_path, fetch=never)
     assert [path.name for path in (tmp_path / "cache" / "models").iterdir() if path.is_dir()] == []
 
