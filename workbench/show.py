@@ -13,6 +13,7 @@ from rich.text import Text
 
 from accounting.percentiles import sample_floor
 from accounting.verdicts import Verdict
+from workbench.engine_warnings import engine_warnings
 from workbench.experiment import Experiment
 from workbench.headline import direction, headline, notice
 from workbench.quality.beside_arms import quality_rows
@@ -41,6 +42,7 @@ def results(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
         "slo": experiment.slo.model_dump(),
         "baseline": comparison["baseline"],
         "quality": quality_rows(run, experiment),
+        "warnings": [warning.sentence for warning in engine_warnings(run, experiment)],
         "cells": [
             _cell(measured, cost) for measured, cost in zip(measures["cells"], costs["cells"], strict=True)
         ],
