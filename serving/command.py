@@ -33,7 +33,7 @@ class ServerCommand:
 class Placement:
     """Facts of the machine and the start that the config does not decide.
 
-    `model_path` and `draft_path` are what the names resolved to (a directory or a hub id); `preloads` are
+    `model_path` and `draft_path` are the directories that the names resolved to; `preloads` are
     shared libraries to load first; `dev_mode` opens the reset endpoints (benchmark servers only); `module` and
     `environment` name another server that takes the same command line (the fake one); `python_path` is what
     the server's PYTHONPATH becomes, None to leave it; `names` are those of the engine's version.
@@ -46,9 +46,6 @@ class Placement:
     model_path: str
     served_model_name: str
     draft_path: str | None = None
-    model_revision: str | None = None  # of a hub id
-    draft_revision: str | None = None
-    model_is_local: bool = True
     preloads: tuple[str, ...] = ()
     dev_mode: bool = True
     module: str = SERVER_MODULE
@@ -66,7 +63,6 @@ def build_command(config: ServerConfig, placement: Placement) -> ServerCommand:
         *("--port", str(placement.port)),
         *(placement.names.model_flag, placement.model_path),
         *("--served-model-name", placement.served_model_name),
-        *(["--revision", placement.model_revision] if placement.model_revision else []),
         *_speculation_flags(config, placement),
         *_option_flags(config, placement),
         *config.engine.extra_args,
@@ -82,8 +78,6 @@ def speculative_config(config: ServerConfig, placement: Placement) -> dict[str, 
     settings = speculation.model_dump(exclude_none=True, exclude={"python_path"})
     if isinstance(speculation, ModelDraft) and speculation.model is not None:
         settings["model"] = placement.draft_path or speculation.model
-        if placement.draft_revision:
-            settings["revision"] = placement.draft_revision
     return settings
 
 
@@ -137,6 +131,7 @@ def _environment(config: ServerConfig, placement: Placement) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
+        "HF_HUB_OFFLINE": "1",  # every model is on disk before the start
         # arctic-inference brings a plugin for another vLLM that ends the server where a user has enabled it.
         "ARCTIC_INFERENCE_ENABLED": "0",
         # Importing vLLM without cached bytecode takes twice as long, in each of its three processes.
@@ -144,8 +139,6 @@ def _environment(config: ServerConfig, placement: Placement) -> dict[str, str]:
     }
     if placement.dev_mode:
         environment["VLLM_SERVER_DEV_MODE"] = "1"
-    if placement.model_is_local:
-        environment["HF_HUB_OFFLINE"] = "1"
     if isinstance(config.speculation, CustomClassSpeculation) and placement.python_path:
         environment["PYTHONPATH"] = placement.python_path
     if config.engine.preload and placement.preloads:

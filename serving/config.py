@@ -23,7 +23,7 @@ class ModelSection(Section):
     """Which model is served and how it is loaded."""
 
     name: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
-    """A packaged model or a copy made here (`kilotoken models` lists them), a local directory, or a hub id `org/name[@revision]`."""
+    """A packaged model or a quantised copy (`kilotoken models` lists them), a local directory, or a hub id `org/name[@revision]`, fetched before the start."""
     served_model_name: Annotated[str, Field(min_length=1)] | None = None
     """Name under which requests address it; the packaged name or directory name by default."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from accounting.errors import ConfigError, Interrupted, KilotokenError, MachineError
+from workbench.cli_models import models_app
 from workbench.experiment import load_experiment, load_server_config
+from workbench.terminal import JsonFlag, err, out, print_json
 
 app = typer.Typer(
     name="kilotoken",
@@ -29,16 +30,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-# A pipe or a log file has no width: give tables the room they need.
-PIPE_WIDTH = 150
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-err = Console(stderr=True, highlight=False)
-
 # Typer carries its own copy of click and exports only this subclass of its usage errors.
 USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
 RunPath = Annotated[Path, typer.Argument(help="Run directory.", show_default=False)]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
 
 @app.command()
@@ -119,7 +114,7 @@ def show(run_path: RunPath, as_json: JsonFlag = False) -> None:
     directory, experiment = opened(run_path)
     document = showing.results(directory, experiment)
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         out.print(showing.table(document, width=out.width))
 
@@ -164,7 +159,7 @@ def schema() -> None:
     """Print the JSON schema of experiment files, for editors."""
     from workbench.schema import experiment_schema
 
-    _print_json(experiment_schema())
+    print_json(experiment_schema())
 
 
 @app.command()
@@ -174,7 +169,7 @@ def doctor(as_json: JsonFlag = False) -> None:
 
     findings = examine()
     if as_json:
-        _print_json(
+        print_json(
             [
                 {"subject": f.subject, "health": f.health, "found": f.found, "remedy": f.remedy}
                 for f in findings
@@ -282,74 +277,12 @@ def quality(
     with status_line(err) as say:
         documents = measure(subjects_of(config, arm, report=say), request, against=against, say=say)
     if as_json:
-        _print_json(documents)
+        print_json(documents)
     else:
         out.print(quality_table(documents))
 
 
-models_app = typer.Typer(help="List, fetch, remove and quantize models.", rich_markup_mode="rich")
 app.add_typer(models_app, name="models")
-ModelName = Annotated[str, typer.Argument(help="Model, as in a configuration.", show_default=False)]
-
-
-@models_app.callback(invoke_without_command=True)
-def models(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """List the models that can be named here: size, licence, state. Commands below fetch, remove, quantize."""
-    from serving.models.cache import cache_root
-    from serving.models.hub_cache import hub_cache_root
-    from workbench import models_command
-
-    if context.invoked_subcommand is not None:
-        return
-    if as_json:
-        _print_json(models_command.document(cache_root(), hub_cache_root()))
-    else:
-        out.print(models_command.table(cache_root(), hub_cache_root()))
-
-
-@models_app.command("fetch")
-def models_fetch(name: ModelName) -> None:
-    """Make a model ready now, so that the first start does not wait for it."""
-    from serving.models.cache import cache_root
-    from workbench import models_command
-
-    models_command.fetch(name, root=cache_root(), base_dir=Path.cwd(), console=err)
-
-
-@models_app.command("remove")
-def models_remove(
-    name: ModelName, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
-) -> None:
-    """Remove a model from the cache. A directory of your own is never removed."""
-    from serving.models.cache import cache_root
-    from serving.models.hub_cache import hub_cache_root
-    from workbench import models_command
-
-    models_command.remove(
-        name,
-        root=cache_root(),
-        hub_root=hub_cache_root(),
-        base_dir=Path.cwd(),
-        confirm=lambda question: yes or typer.confirm(question, err=True),
-        console=err,
-    )
-
-
-@models_app.command("quantize")
-def models_quantize(
-    name: ModelName,
-    scheme: Annotated[str, typer.Option(help="int8, int4, fp8, or int8-weights (CUDA only).")] = "int8",
-    new_name: Annotated[
-        str | None, typer.Option("--as", help="Name of the copy; <name>-<scheme> by default.")
-    ] = None,
-) -> None:
-    """Make a quantised copy that the engine loads; it is named like any model, with its parent and licence."""
-    from serving.models.cache import cache_root
-    from workbench import models_command
-
-    models_command.quantize(
-        name, scheme=scheme, new_name=new_name, root=cache_root(), base_dir=Path.cwd(), console=err
-    )
 
 
 @app.command(
@@ -359,10 +292,6 @@ def models_quantize(
 def fake_server(context: typer.Context) -> None:
     """Run the fake server: OpenAI streams and vLLM's metrics with scripted timing and faults (no model)."""
     os.execv(sys.executable, [sys.executable, "-m", "serving.fake_server", *context.args])
-
-
-def _print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
 
 
 def _fail(error: KilotokenError) -> NoReturn:

@@ -15,11 +15,9 @@ from accounting.errors import KilotokenError
 from serving.config import ServerConfig
 from serving.engine_build import EngineBuild, installed_engine, require_engine
 from serving.legality import Circumstances, refuse_illegal
-from serving.models.cache import cache_root, converted_dir, is_complete
-from serving.models.catalogue import LocalPath, Packaged, classify_model
 from serving.models.checkpoint_facts import CheckpointFacts, read_checkpoint_facts
 from serving.speculation import ModelDraft
-from workbench.models import ResolvedModel, resolve_model
+from workbench.models import ResolvedModel, model_on_disk, resolve_model
 from workbench.provenance import gpu_names
 
 Report = Callable[[str], None]
@@ -98,14 +96,8 @@ def _facts(directory: Path, name: str) -> CheckpointFacts | None:
 
 
 def _facts_if_here(name: str, base_dir: Path) -> CheckpointFacts | None:
-    match classify_model(name, base_dir=base_dir):
-        case LocalPath(path):
-            return _facts(path, path.name)
-        case Packaged(model):
-            directory = converted_dir(model, cache_root())
-            return _facts(directory, model.name) if is_complete(directory) else None
-        case _:
-            return None
+    directory = model_on_disk(name, base_dir=base_dir)
+    return _facts(directory, name) if directory else None
 
 
 def prepare_arms(configs: dict[str, ServerConfig], *, base_dir: Path, report: Report) -> None:

@@ -26,7 +26,6 @@ from serving.resolved import flatten_server_info
 from serving.speculation import CustomClassSpeculation
 from serving.vllm_names import names_for
 from workbench.experiment import AttachSection
-from workbench.models import ModelKind, ResolvedModel
 from workbench.preparation import prepare
 
 Report = Callable[[str], None]
@@ -100,9 +99,6 @@ def placement_for(
         model_path=target.served_from,
         served_model_name=config.model.served_model_name or target.name,
         draft_path=draft.served_from if draft else None,
-        model_revision=_hub_revision(target),
-        draft_revision=_hub_revision(draft) if draft else None,
-        model_is_local=not any(m.kind is ModelKind.HUB for m in (target, draft) if m),
         preloads=found_paths(find_preloads()) if engine.device == "cpu" else (),
         dev_mode=dev_mode,
         python_path=_python_path(config, base_dir),
@@ -123,10 +119,6 @@ def _python_path(config: ServerConfig, base_dir: Path) -> str | None:
     if not directory.is_dir():
         raise ConfigError(f"speculation.python_path: there is no directory {directory}.")
     return os.pathsep.join(filter(None, [str(directory), os.environ.get("PYTHONPATH")]))
-
-
-def _hub_revision(model: ResolvedModel) -> str | None:
-    return model.revision if model.kind is ModelKind.HUB else None
 
 
 @contextmanager

@@ -23,10 +23,9 @@ CUDA = Placement(
     device="cuda",
     host="127.0.0.1",
     port=8000,
-    model_path="org/target",
+    model_path="/hub/models--org--target/snapshots/abc123",
     served_model_name="target",
-    model_revision="abc123",
-    model_is_local=False,
+    draft_path="/models/draft",
     dev_mode=False,
 )
 CASES: dict[str, tuple[dict[str, Any], Placement]] = {

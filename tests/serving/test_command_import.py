@@ -70,7 +70,7 @@ def test_what_was_built_is_read_back_as_it_was(config: dict[str, Any]) -> None:
     declared = ServerConfig.model_validate(config)
     placement = Placement(
         python="python", device="cuda", host="h", port=1, model_path=declared.model.name,
-        served_model_name="s", model_is_local=False, dev_mode=False,
+        served_model_name="s", dev_mode=False,
     )  # fmt: skip
     line = shlex.join(build_command(declared, placement).argv)
     again = ServerConfig.model_validate(import_command(line, NEWEST).sections)
