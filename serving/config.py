@@ -60,7 +60,7 @@ class KvCacheSection(Section):
 
     enable_prefix_caching: bool | None = None
     """Reuse the KV blocks of a prompt's known beginning; vLLM's default is on."""
-    block_size: Literal[8, 16, 32, 64, 128] | None = None
+    block_size: Literal[8, 16, 32, 64, 128, 256] | None = None
     """Tokens per KV block (128 on CPU by default: shorter prompts never hit the prefix cache)."""
     dtype: Annotated[str, Field(min_length=1)] = "auto"
     """Type of what is kept, by vLLM's name (`auto`, `fp8`, ...): fewer bytes, other numbers."""

@@ -194,10 +194,10 @@ class CustomClassSpeculation(Speculating):
 
 #: Methods that vLLM's configuration knows and no server can be measured with: why, and the way out.
 WITHOUT_RUNNER = {
-    "mlp_speculator": "vLLM 0.32 accepts the name and has no runner for it: the server dies while it loads. "
+    "mlp_speculator": "vLLM 0.32 knows the name and has neither a model class nor a runner for it. "
     "Take an eagle3 head or a draft_model.",
-    "extract_hidden_states": "it stores hidden states for training and drafts nothing: there is no speed to "
-    "measure. Take `off`, or `kilotoken collect` once it is there.",
+    "extract_hidden_states": "it hands hidden states to a trainer and drafts nothing that could be accepted: "
+    "there is no speed to measure. Take `off`.",
 }
 #: Older names of `mtp`, one per model family.
 MTP_NAMES = (

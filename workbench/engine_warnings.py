@@ -9,6 +9,7 @@ from typing import Any
 from accounting.errors import RunError
 from serving.config import ServerConfig
 from serving.declared import departures
+from serving.legality import cautions
 from serving.vllm_names import names_for, version_warning
 from workbench.experiment import Experiment
 from workbench.run_directory import RunDirectory
@@ -40,6 +41,7 @@ def engine_warnings(run: RunDirectory, experiment: Experiment) -> list[EngineWar
         if isinstance(config, ServerConfig):
             resolved = server_file(run, arm, "resolved.json")
             texts += [d.sentence for d in departures(config, resolved, names_for(version))]
+            texts += cautions(config, str(resolved.get("device_config.device", "")))
         found += [EngineWarning(arm, text) for text in texts if text]
     return found
 

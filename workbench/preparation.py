@@ -85,6 +85,7 @@ def _circumstances(
     return Circumstances(
         device=device,
         devices=len(gpu_names()) if device == "cuda" else 1,
+        numa_nodes=max(1, len(list(Path("/sys/devices/system/node").glob("node[0-9]*")))),
         has_package=lambda name: importlib.util.find_spec(name) is not None,
         target=target,
         draft=draft,

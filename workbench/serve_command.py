@@ -14,6 +14,7 @@ from rich.status import Status
 
 from serving.command import ServerCommand, build_command
 from serving.config import ServerConfig
+from serving.legality import cautions
 from workbench.server_under_test import ServerUnderTest, placement_for, started_server
 
 _EXAMPLE = (
@@ -40,6 +41,8 @@ def serve(config: ServerConfig, *, port: int, log_path: Path, base_dir: Path, co
             server = running.enter_context(
                 started_server(config, placement, log_path=log_path, report=report)
             )
+        for caution in cautions(config, placement.device):
+            console.print(f"Caution: {caution}.", style="yellow", markup=False, soft_wrap=True)
         _stay(server, log_path, console)
 
 

@@ -1,4 +1,4 @@
-"""Every rule, asked in turn; a configuration with a refusal is not started."""
+"""Every rule, asked in turn; a configuration with a refusal is not started. And what is only to be known."""
 
 from __future__ import annotations
 
@@ -9,13 +9,30 @@ from serving.legality.head_rules import HEAD_RULES
 from serving.legality.method_rules import METHOD_RULES
 from serving.legality.policy_rules import POLICY_RULES
 from serving.legality.refusal import Circumstances, Refusal, Rule
+from serving.legality.tensor_rules import TENSOR_RULES
+from serving.speculation import ModelDraft, Speculating
 
-RULES: tuple[Rule, ...] = (*METHOD_RULES, *POLICY_RULES, *DRAFT_RULES, *HEAD_RULES)
+RULES: tuple[Rule, ...] = (*METHOD_RULES, *POLICY_RULES, *DRAFT_RULES, *HEAD_RULES, *TENSOR_RULES)
 
 
 def refusals(config: ServerConfig, circumstances: Circumstances) -> list[Refusal]:
     """Every reason not to start this configuration under these circumstances."""
     return [refusal for rule in RULES for refusal in rule(config, circumstances)]
+
+
+def cautions(config: ServerConfig, device: str) -> list[str]:
+    """What runs and must be known: not a reason to refuse, said where the server is started and in the report."""
+    found = []
+    if device == "cpu" and isinstance(config.speculation, Speculating):
+        found.append(
+            "speculation on vLLM 0.32's CPU build is right at temperature 0 only: above it the sampler reads "
+            "uninitialised memory for drafted positions and the text is corrupted. kilotoken measures at temperature 0"
+        )
+    if isinstance(config.speculation, ModelDraft) and config.speculation.max_model_len is not None:
+        found.append(
+            "beyond speculation.max_model_len the engine drafts token 0, which is counted: acceptance is diluted"
+        )
+    return found
 
 
 def refuse_illegal(config: ServerConfig, circumstances: Circumstances, *, origin: str = "") -> None:

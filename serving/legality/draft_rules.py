@@ -11,6 +11,8 @@ from serving.speculation import DraftModelSpeculation
 
 #: Share of ids that may mean another text: two conversions of one tokenizer spell byte tokens differently.
 SAME_TOKENIZER_TOLERANCE = 0.01
+#: Where a config.json names the token that a parallel draft fills in (v1/spec_decode/llm_base_proposer.py).
+PARALLEL_MARKS = ("pard_token", "ptd_token_id", "mask_token_id", "dspark_noise_token_id")
 #: Least number of tokens in common for a draft with another tokenizer to be worth a start.
 LEAST_COMMON_TOKENS = 1000
 
@@ -104,14 +106,20 @@ def parallel_draft_was_trained_for_it(
 ) -> Iterator[Refusal]:
     """PARD drafts mark the positions to be filled with a token of their own."""
     pair = _pair(config, circumstances)
-    marks = ("pard_token", "ptd_token_id")
-    if pair and pair[0].parallel_drafting and not any(pair[2].integer(name) is not None for name in marks):
+    if pair and pair[0].parallel_drafting and not has_mark(pair[2]):
         yield Refusal(
             "parallel-draft-without-mark",
-            f"{pair[2].name} was not trained to draft in parallel: its config.json has no "
-            f"{' or '.join(marks)}.",
+            f"{pair[2].name} was not trained to draft in parallel: its config.json has none of "
+            f"{', '.join(PARALLEL_MARKS)}.",
             "Remove parallel_drafting, or take a PARD draft.",
         )
+
+
+def has_mark(draft: CheckpointFacts) -> bool:
+    """Whether config.json names the token that stands for a position to be filled."""
+    inner = draft.config.get("dflash_config")
+    nested = isinstance(inner, dict) and inner.get("mask_token_id") is not None
+    return nested or any(draft.integer(name) is not None for name in PARALLEL_MARKS)
 
 
 DRAFT_RULES: tuple[Rule, ...] = (

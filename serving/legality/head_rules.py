@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from serving.config import ServerConfig
+from serving.legality.draft_rules import has_mark
 from serving.legality.eagle3_targets import EAGLE3_TARGETS
 from serving.legality.refusal import Circumstances, Refusal, Rule
 from serving.models.checkpoint_facts import CheckpointFacts
@@ -87,32 +88,12 @@ def head_vocabulary_fits(config: ServerConfig, circumstances: Circumstances) -> 
             _TAKE_ITS_OWN_HEAD,
         )
     reduced = head.integer("draft_vocab_size")
-    if reduced is not None and own is not None and reduced < own and head.shapes and "d2t" not in head.shapes:
+    if reduced is not None and own is not None and reduced < own and head.shapes and not head.shape("d2t"):
         yield Refusal(
             "no-token-table",
             f"{head.name} drafts from {reduced:,} of {own:,} tokens but has no tensor `d2t` that says which: "
             "vLLM does not notice and maps every draft wrongly.",
             "Export the head again with its d2t table.",
-        )
-
-
-def inner_layers_exist(config: ServerConfig, circumstances: Circumstances) -> Iterator[Refusal]:
-    """Auxiliary layers are numbered from 0 to the target's number of layers."""
-    found = _head(config, circumstances)
-    if not found:
-        return
-    _, target, head = found
-    layers = target.integer("num_hidden_layers")
-    nested = head.config.get("eagle_config")
-    ids = head.value("eagle_aux_hidden_state_layer_ids") or (
-        nested.get("eagle_aux_hidden_state_layer_ids") if isinstance(nested, dict) else None
-    )
-    wrong = [i for i in ids or () if isinstance(i, int) and layers is not None and not 0 <= i <= layers]
-    if wrong:
-        yield Refusal(
-            "layer-ids",
-            f"{head.name} reads layer {', '.join(map(str, wrong))} of a target with {layers} layers.",
-            _TAKE_ITS_OWN_HEAD,
         )
 
 
@@ -148,10 +129,12 @@ def parallel_head_was_trained_for_it(config: ServerConfig, circumstances: Circum
     found = _head(config, circumstances)
     if not found or not getattr(found[0], "parallel_drafting", None):
         return
-    if found[2].shapes and "mask_hidden" not in found[2].shapes:
+    without_state = bool(found[2].shapes) and found[2].shape("mask_hidden") is None
+    if without_state or not has_mark(found[2]):
+        lacks = "it has no tensor `mask_hidden`" if without_state else "its config.json names no mask token"
         yield Refusal(
             "parallel-head-without-mask",
-            f"{found[2].name} was not trained to draft in parallel: it has no tensor `mask_hidden`.",
+            f"{found[2].name} was not trained to draft in parallel: {lacks}.",
             "Remove parallel_drafting, or take a P-EAGLE head.",
         )
 
@@ -184,7 +167,6 @@ HEAD_RULES: tuple[Rule, ...] = (
     head_is_of_this_method,
     hidden_sizes_agree,
     head_vocabulary_fits,
-    inner_layers_exist,
     target_shows_its_inner_layers,
     speculators_say_their_norm,
     parallel_head_was_trained_for_it,

@@ -177,6 +177,21 @@ def draft_spreads_like_the_target(config: ServerConfig, _circumstances: Circumst
         )
 
 
+def draft_attention_is_the_devices(config: ServerConfig, circumstances: Circumstances) -> Iterator[Refusal]:
+    """On CPU there is one attention backend; another one is ignored with a line in the log."""
+    speculation = config.speculation
+    if (
+        circumstances.device == "cpu"
+        and isinstance(speculation, ModelDraft)
+        and speculation.attention_backend
+    ):
+        yield Refusal(
+            "draft-attention-on-cpu",
+            f"attention_backend {speculation.attention_backend} would be ignored: a CPU engine has one backend.",
+            "Remove speculation.attention_backend.",
+        )
+
+
 def drafting_needs_slots(config: ServerConfig, _circumstances: Circumstances) -> Iterator[Refusal]:
     """vLLM refuses a token budget that a single request's drafting slots use up (config/vllm.py)."""
     speculation, budget = config.speculation, config.batching.max_num_batched_tokens
@@ -212,5 +227,6 @@ METHOD_RULES: tuple[Rule, ...] = (
     suffix_needs_its_package,
     heterogeneous_drafts_are_greedy,
     draft_spreads_like_the_target,
+    draft_attention_is_the_devices,
     drafting_needs_slots,
 )

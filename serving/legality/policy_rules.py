@@ -16,7 +16,6 @@ HOST_DRAFTERS = ("ngram", "suffix", "medusa", "custom_class")
 _NEEDS_A_DEVICE = {
     "cpu_offload_gb": "the weights are in host memory already",
     "kv_offloading_size": "the KV cache is in host memory already",
-    "kv_transfer_config": "vLLM 0.32's KV connectors copy between device and host",
 }
 
 
@@ -59,13 +58,59 @@ def offloading_needs_a_device(config: ServerConfig, circumstances: Circumstances
             )
 
 
+def connectors_need_a_device(config: ServerConfig, circumstances: Circumstances) -> Iterator[Refusal]:
+    """The offloading connectors end a CPU engine at its start; one that writes to disk runs."""
+    connector = str((config.kv_cache.kv_transfer_config or {}).get("kv_connector", ""))
+    if circumstances.device == "cpu" and "Offload" in connector:
+        yield Refusal(
+            "offloading-connector-on-cpu",
+            f"the KV connector {connector} copies between a device and its host: a CPU has only the host.",
+            "Remove kv_cache.kv_transfer_config.",
+        )
+
+
+def blocks_fit_the_kernel(config: ServerConfig, circumstances: Circumstances) -> Iterator[Refusal]:
+    """CPU attention reads blocks in multiples of 32 tokens (v1/attention/backends/cpu_attn.py)."""
+    size = config.kv_cache.block_size
+    if circumstances.device == "cpu" and size is not None and size % 32:
+        yield Refusal(
+            "block-size-on-cpu",
+            f"block_size {size} is no multiple of 32, which vLLM 0.32's CPU attention needs.",
+            "Take 32, 64 or 128.",
+        )
+
+
+def quantising_needs_a_kernel(config: ServerConfig, circumstances: Circumstances) -> Iterator[Refusal]:
+    """Quantising while loading: fp8 has no CPU kernel, and int8 reaches the experts of a mixture only."""
+    method, target = config.model.quantization, circumstances.target
+    drafts = getattr(config.speculation, "quantization", None)
+    for where, name in (("model.quantization", method), ("speculation.quantization", drafts)):
+        if circumstances.device == "cpu" and name and name.startswith("fp8"):
+            yield Refusal(
+                "fp8-on-cpu",
+                f"{where} {name} has no kernel in vLLM 0.32's CPU build.",
+                "Make a copy that has one: `kilotoken models quantize NAME --scheme int8`.",
+            )
+    if method == "int8_per_channel_weight_only" and target is not None and not _has_experts(target):
+        yield Refusal(
+            "int8-without-experts",
+            "quantization int8_per_channel_weight_only reaches the experts of a mixture only; this model has none, "
+            "and vLLM would serve it as it is without a word.",
+            "Make a copy: `kilotoken models quantize NAME --scheme int8`.",
+        )
+
+
+def _has_experts(target: CheckpointFacts) -> bool:
+    return any(target.integer(key) for key in ("num_experts", "num_local_experts", "n_routed_experts"))
+
+
 def kv_dtype_needs_a_kernel(config: ServerConfig, circumstances: Circumstances) -> Iterator[Refusal]:
     """CPU attention keeps the model's type or 8-bit floats."""
     dtype = config.kv_cache.dtype
     if circumstances.device == "cpu" and dtype not in CPU_KV_DTYPES:
         yield Refusal(
             "kv-dtype-on-cpu",
-            f"kv_cache.dtype {dtype} has no CPU kernel in vLLM 0.32.",
+            f"kv_cache.dtype {dtype} is none of the types of vLLM 0.32's CPU attention: it would fail or be ignored.",
             f"Allowed on CPU: {', '.join(CPU_KV_DTYPES)}.",
         )
     size = circumstances.target.head_size if circumstances.target else None
@@ -93,6 +138,20 @@ def copies_need_devices(config: ServerConfig, circumstances: Circumstances) -> I
             f"tensor x pipeline x data parallel = {' x '.join(map(str, sizes))} = {needed} devices; this "
             f"machine has {circumstances.devices}.",
             "Lower the sizes, or spread over machines with distributed_executor_backend: ray.",
+        )
+
+
+def cpu_ranks_need_numa_nodes(config: ServerConfig, circumstances: Circumstances) -> Iterator[Refusal]:
+    """On CPU each rank binds to a NUMA node of its own unless the threads are bound by hand."""
+    parallel = config.parallelism
+    ranks = (parallel.tensor_parallel_size or 1) * (parallel.pipeline_parallel_size or 1)
+    by_hand = "VLLM_CPU_OMP_THREADS_BIND" in config.engine.environment
+    if circumstances.device == "cpu" and ranks > circumstances.numa_nodes and not by_hand:
+        yield Refusal(
+            "too-few-numa-nodes",
+            f"tensor x pipeline parallel = {ranks} ranks need a NUMA node each on CPU; this machine has "
+            f"{circumstances.numa_nodes}.",
+            "Set both to 1, or bind threads by hand with engine.environment: {VLLM_CPU_OMP_THREADS_BIND: ...}.",
         )
 
 
@@ -144,8 +203,12 @@ POLICY_RULES: tuple[Rule, ...] = (
     budget_covers_the_requests,
     whole_prompts_need_a_budget,
     offloading_needs_a_device,
+    connectors_need_a_device,
+    blocks_fit_the_kernel,
+    quantising_needs_a_kernel,
     kv_dtype_needs_a_kernel,
     copies_need_devices,
+    cpu_ranks_need_numa_nodes,
     async_steps_need_a_method_that_waits_for_nothing,
     heads_divide_by_devices,
     length_is_within_the_model,

@@ -33,6 +33,7 @@ class Circumstances:
 
     device: str
     devices: int = 1
+    numa_nodes: int = 1
     has_package: Callable[[str], bool] = lambda _name: True
     target: CheckpointFacts | None = None
     draft: CheckpointFacts | None = None

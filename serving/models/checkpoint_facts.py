@@ -64,10 +64,19 @@ class CheckpointFacts:
 
     @property
     def is_head(self) -> bool:
-        """Whether this is a head for another model and no language model of its own."""
+        """Whether this is a head for another model and no language model of its own.
+
+        Some heads carry their layer's plain architecture name: then the tensor that joins the target's hidden
+        states tells.
+        """
         heads = ("eagle", "medusa", "dflash", "dspark", "speculator", "mtp")
         said = " ".join((*self.architectures, str(self.config.get("model_type", "")))).lower()
-        return self.speculators_type is not None or any(word in said for word in heads)
+        joins = any(name.removeprefix("model.") in ("fc.weight", "d2t") for name in self.shapes)
+        return self.speculators_type is not None or joins or any(word in said for word in heads)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Shape of a tensor, with or without the prefix `model.`; None if it is not there."""
+        return self.shapes.get(name) or self.shapes.get(f"model.{name}")
 
 
 def common_tokens(first: CheckpointFacts, second: CheckpointFacts) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from accounting.errors import ConfigError
 from serving.config import ServerConfig
-from serving.legality import Circumstances, refusals, refuse_illegal
+from serving.legality import Circumstances, cautions, refusals, refuse_illegal
 from serving.models.checkpoint_facts import CheckpointFacts
 
 WORDS = {f"word{i}": i for i in range(2000)}
@@ -33,8 +33,25 @@ HEAD = CheckpointFacts(
         "hidden_size": 64,
         "eagle_config": {"eagle_aux_hidden_state_layer_ids": [2, 6, 9]},
     },
-    shapes={"d2t": (500,), "lm_head.weight": (500, 64)},
+    shapes={
+        "d2t": (500,),
+        "lm_head.weight": (500, 64),
+        "fc.weight": (64, 3 * 64),
+        "norm.weight": (64,),
+        **{f"midlayer.self_attn.{part}_proj.weight": (64, 128) for part in "qkvo"},
+        **{f"midlayer.mlp.{part}_proj.weight": (128, 64) for part in ("gate", "up", "down")},
+        **{
+            f"midlayer.{part}.weight": (64,)
+            for part in ("input_layernorm", "hidden_norm", "post_attention_layernorm")
+        },
+    },
 )
+PARALLEL = {**HEAD.shapes, "mask_hidden": (64,)}
+
+
+def without(*names: str) -> dict[str, tuple[int, ...]]:
+    """The head's tensors without some."""
+    return {name: shape for name, shape in HEAD.shapes.items() if name not in names}
 
 
 def changed(
@@ -85,7 +102,7 @@ REFUSED: dict[str, tuple[dict[str, Any], Circumstances]] = {
     "block-and-method": (spec("suffix", rejection_sample_method="block"), on("cuda")),
     "block-and-method (parallel)": (
         spec("eagle3", model="head", rejection_sample_method="block", parallel_drafting=True),
-        on("cuda", draft=changed(HEAD, shapes={**HEAD.shapes, "mask_hidden": (64,)})),
+        on("cuda", draft=changed(HEAD, shapes=PARALLEL, pard_token=7)),
     ),
     "ngram-gpu-on-cpu": (spec("ngram_gpu"), on("cpu")),
     "dspark-on-cpu": (spec("dspark", model="head"), on("cpu")),
@@ -114,7 +131,16 @@ REFUSED: dict[str, tuple[dict[str, Any], Circumstances]] = {
     ),
     "cpu-offload-gb-on-cpu": ({"kv_cache": {"cpu_offload_gb": 2.0}}, on("cpu")),
     "kv-offloading-size-on-cpu": ({"kv_cache": {"kv_offloading_size": 2.0}}, on("cpu")),
-    "kv-transfer-config-on-cpu": ({"kv_cache": {"kv_transfer_config": {"kv_role": "kv_both"}}}, on("cpu")),
+    "offloading-connector-on-cpu": (
+        {"kv_cache": {"kv_transfer_config": {"kv_connector": "OffloadingConnector"}}},
+        on("cpu"),
+    ),
+    "block-size-on-cpu": ({"kv_cache": {"block_size": 16}}, on("cpu")),
+    "fp8-on-cpu": ({"model": {"quantization": "fp8"}}, on("cpu")),
+    "fp8-on-cpu (draft)": (spec("draft_model", model="d", quantization="fp8"), on("cpu")),
+    "int8-without-experts": ({"model": {"quantization": "int8_per_channel_weight_only"}}, on("cpu")),
+    "too-few-numa-nodes": ({"parallelism": {"tensor_parallel_size": 3}}, on("cpu")),
+    "draft-attention-on-cpu": (spec("draft_model", model="d", attention_backend="FLASH_ATTN"), on("cpu")),
     "kv-dtype-on-cpu": ({"kv_cache": {"dtype": "nvfp4"}}, on("cpu")),
     "fp8-kv-and-head-size": (
         {"kv_cache": {"dtype": "fp8"}},
@@ -122,7 +148,7 @@ REFUSED: dict[str, tuple[dict[str, Any], Circumstances]] = {
     ),
     "too-few-devices": ({"parallelism": {"pipeline_parallel_size": 4}}, on("cuda", devices=2)),
     "async-and-method": (spec("ngram") | {"batching": {"async_scheduling": True}}, on("cuda")),
-    "heads-and-tensor-parallel": ({"parallelism": {"tensor_parallel_size": 2}}, on("cpu")),
+    "heads-and-tensor-parallel": ({"parallelism": {"tensor_parallel_size": 2}}, on("cpu", numa_nodes=2)),
     "max-model-len": ({"model": {"max_model_len": 8192}}, on("cpu")),
     "head-as-draft-model": (DRAFTING, on("cpu", draft=HEAD)),
     "vocabulary-size": (DRAFTING, on("cpu", draft=changed(DRAFT, vocab_size=2001))),
@@ -143,8 +169,23 @@ REFUSED: dict[str, tuple[dict[str, Any], Circumstances]] = {
     "eagle3-head-elsewhere": (spec("eagle", model="head"), on("cpu", draft=HEAD)),
     "hidden-size": (EAGLE3, on("cpu", draft=changed(HEAD, hidden_size=128))),
     "head-vocabulary": (EAGLE3, on("cpu", draft=changed(HEAD, vocab_size=3000))),
-    "no-token-table": (EAGLE3, on("cpu", draft=changed(HEAD, shapes={"lm_head.weight": (500, 64)}))),
+    "no-token-table": (EAGLE3, on("cpu", draft=changed(HEAD, shapes=without("d2t")))),
+    "head-tensors": (
+        EAGLE3,
+        on("cpu", draft=changed(HEAD, shapes=without("norm.weight", "midlayer.self_attn.q_proj.weight"))),
+    ),
+    "head-tensors (lm_head)": (EAGLE3, on("cpu", draft=changed(HEAD, shapes=without("lm_head.weight")))),
+    "head-embedding": (EAGLE3, on("cpu", draft=changed(HEAD, hidden_size=32, target_hidden_size=64))),
     "layer-ids": (EAGLE3, on("cpu", draft=changed(HEAD, eagle_aux_hidden_state_layer_ids=[2, 6, 13]))),
+    "layer-ids (twice)": (EAGLE3, on("cpu", draft=changed(HEAD, eagle_aux_hidden_state_layer_ids=[2, 2, 9]))),
+    "layer-ids (as many as joined)": (
+        EAGLE3,
+        on("cpu", draft=changed(HEAD, eagle_aux_hidden_state_layer_ids=[2, 9])),
+    ),
+    "layer-ids (defaults of a shallow target)": (
+        EAGLE3,
+        on("cpu", draft=changed(HEAD, eagle_config={}), target=changed(TARGET, num_hidden_layers=6)),
+    ),
     "no-inner-layers": (
         EAGLE3,
         on("cpu", draft=HEAD, target=changed(TARGET, architectures=["GPT2LMHeadModel"])),
@@ -152,7 +193,11 @@ REFUSED: dict[str, tuple[dict[str, Any], Circumstances]] = {
     "norm-before-residual": (EAGLE3, on("cpu", draft=changed(HEAD, speculators_model_type="eagle3"))),
     "parallel-head-without-mask": (
         spec("eagle3", model="head", parallel_drafting=True),
-        on("cpu", draft=HEAD),
+        on("cpu", draft=changed(HEAD, pard_token=7)),
+    ),
+    "parallel-head-without-mask (token)": (
+        spec("eagle3", model="head", parallel_drafting=True),
+        on("cpu", draft=changed(HEAD, shapes=PARALLEL)),
     ),
     "no-mtp-layers": (spec("mtp", 1), on("cpu")),
     "mtp-divisibility": (spec("mtp", 3), on("cpu", target=changed(TARGET, num_nextn_predict_layers=2))),
@@ -171,7 +216,41 @@ ALLOWED: list[tuple[dict[str, Any], Circumstances]] = [
     (spec("custom_class", model="a.B"), on("cpu")),
     (spec("ngram", rejection_sample_method="block"), on("cuda")),
     (EAGLE3, on("cpu", draft=HEAD)),
-    (EAGLE3, on("cpu", draft=changed(HEAD, hidden_size=32, target_hidden_size=64))),
+    (
+        EAGLE3,
+        on(
+            "cpu",
+            draft=changed(
+                HEAD,
+                hidden_size=32,
+                target_hidden_size=64,
+                shapes={**HEAD.shapes, "embed_tokens.weight": (2000, 32)},
+            ),
+        ),
+    ),
+    (EAGLE3, on("cpu", draft=changed(HEAD, architectures=["LlamaForCausalLM"]))),
+    (EAGLE3, on("cpu", draft=changed(HEAD, eagle_config={}))),
+    (
+        spec("eagle3", model="head", parallel_drafting=True),
+        on("cpu", draft=changed(HEAD, shapes=PARALLEL, pard_token=7)),
+    ),
+    (
+        spec("draft_model", model="d", parallel_drafting=True),
+        on("cpu", draft=changed(DRAFT, dflash_config={"mask_token_id": 3})),
+    ),
+    ({"kv_cache": {"kv_transfer_config": {"kv_connector": "ExampleConnector"}, "block_size": 64}}, on("cpu")),
+    ({"kv_cache": {"block_size": 16}}, on("cuda")),
+    (
+        {"model": {"quantization": "int8_per_channel_weight_only"}},
+        on("cpu", target=changed(TARGET, num_experts=8)),
+    ),
+    (
+        {
+            "parallelism": {"tensor_parallel_size": 3},
+            "engine": {"environment": {"VLLM_CPU_OMP_THREADS_BIND": "0|1|2"}},
+        },
+        on("cpu"),
+    ),
     (EAGLE3, on("cpu", draft=changed(HEAD, speculators_model_type="eagle3", norm_before_residual=False))),
     (EAGLE3, on("cpu")),
     (
@@ -231,6 +310,16 @@ def test_several_reasons_are_all_said_and_nothing_was_started() -> None:
     with pytest.raises(ConfigError) as caught:
         refuse_illegal(config, on("cpu"), origin="x.yaml: arms.a")
     assert caught.value.message.startswith("x.yaml: arms.a: ")
-    for words in ("ngram_gpu needs CUDA", "block exists", "nvfp4 has no CPU kernel"):
+    for words in ("ngram_gpu needs CUDA", "block exists", "nvfp4 is none of the types"):
         assert words in caught.value.message
     assert caught.value.hint == "Nothing was started."
+
+
+def test_what_runs_and_must_be_known_is_said_and_not_refused() -> None:
+    speculating = ServerConfig.model_validate(spec("draft_model", model="d", max_model_len=64))
+    said = cautions(speculating, "cpu")
+    assert len(said) == 2
+    assert "temperature 0 only" in said[0]
+    assert "diluted" in said[1]
+    assert len(cautions(speculating, "cuda")) == 1
+    assert cautions(ServerConfig(), "cpu") == []

@@ -61,6 +61,17 @@ PINS = {
         "v1/attention/backends/cpu_attn.py",
         "FP8 KV cache requires head_size divisible by 32 on CPU.",
     ),
+    "the CPU sampler expands into a copy (cautions)": ("utils/cpu_triton_utils.py", "_ensure_int64(output)"),
+    "synthetic asserts on CPU": (
+        "utils/cpu_triton_utils.py",
+        "Synthetic acceptance not supported with CPU sampling",
+    ),
+    "a rank needs a NUMA node": ("utils/ompmultiprocessing.py", "Not enough allowed NUMA nodes"),
+    "offloading connectors need a device": (
+        "v1/kv_offload/cpu/spec.py",
+        "CPU Offloading is currently only supported on",
+    ),
+    "marks of parallel drafts": ("v1/spec_decode/llm_base_proposer.py", "dspark_noise_token_id"),
     "mtp depth": ("config/speculative.py", "must be divisible by {n_predict=}"),
 }
 
