@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from accounting.errors import KilotokenError
+from accounting.errors import KilotokenError, MachineError
+from serving.command import declared_value
 from serving.config import ServerConfig
 from serving.engine_build import EngineBuild, installed_engine, require_engine
 from serving.legality import Circumstances, refuse_illegal
 from serving.models.checkpoint_facts import CheckpointFacts, read_checkpoint_facts
-from serving.speculation import ModelDraft
+from serving.speculation import ModelDraft, NoSpeculation
+from serving.unrecognised import engine_source, unrecognised
+from serving.vllm_names import KNOWN, NEWEST, names_for, version_warning
 from workbench.models import ResolvedModel, model_on_disk, resolve_model
 from workbench.provenance import gpu_names
 
@@ -41,6 +44,7 @@ def prepare(config: ServerConfig, *, base_dir: Path, report: Report) -> Prepared
         ConfigError: with every reason why the configuration is not one that the engine runs as declared.
     """
     engine = require_engine(config.engine.device, installed_engine())
+    _refuse_older_engine(config, engine)
     # First what needs no model: a wrong setting must not wait for a download.
     refuse_illegal(config, _circumstances(engine.device))
 
@@ -51,9 +55,32 @@ def prepare(config: ServerConfig, *, base_dir: Path, report: Report) -> Prepared
     target = resolve_model(config.model.name, base_dir=base_dir, report=progress)
     name = draft_name(config)
     draft = resolve_model(name, base_dir=base_dir, report=progress, tokenizer_needed=False) if name else None
-    facts = [_facts(Path(model.served_from), model.name) if model else None for model in (target, draft)]
+    here = ((target, config.model.name), (draft, name))
+    facts = [_facts(Path(model.served_from), said or "") if model else None for model, said in here]
     refuse_illegal(config, _circumstances(engine.device, *facts))
     return Prepared(engine, target, draft)
+
+
+def _refuse_older_engine(config: ServerConfig, engine: EngineBuild) -> None:
+    """A version nobody tested may lack flags that this configuration needs: its own source tells.
+
+    Raises:
+        MachineError: naming the flags.
+    """
+    source = engine_source()
+    if source is None or not version_warning(engine.version):
+        return
+    names = names_for(engine.version)
+    told = {option.flag for option in names.options if declared_value(config, option.field) is not None}
+    if not isinstance(config.speculation, NoSpeculation):
+        told.add(names.speculative_flag)
+    lacking = [flag for flag in unrecognised(names, source).flags if flag in told]
+    if lacking:
+        raise MachineError(
+            f"{engine.distribution} {engine.version} does not know {', '.join(lacking)}, which this configuration "
+            f"needs; kilotoken is tested with {', '.join(KNOWN)}.",
+            hint=f"Install vLLM {NEWEST.version}, or leave these settings out.",
+        )
 
 
 def check_without_starting(config: ServerConfig, *, base_dir: Path, origin: str) -> None:
