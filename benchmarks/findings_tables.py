@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -28,13 +29,16 @@ def filled(page: str, results: Path = RESULTS) -> str:
 
 
 def _table(path: Path) -> str:
-    document: Document = json.loads(path.read_text(encoding="utf-8"))
-    if "cells" not in document:
-        return _quality_table(document)
+    document: Any = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(document, list):
+        return _lines(_QUALITY_HEAD, [_quality_row(result) for result in document])
     rows = _rows(document)
     kept = [i for i, name in enumerate(_HEAD) if name in _ALWAYS or any(row[i] != _DASH for row in rows)]
-    lines = [_line([_HEAD[i] for i in kept]), _line(["---"] * len(kept))]
-    return "\n".join(lines + [_line([row[i] for i in kept]) for row in rows]) + "\n"
+    return _lines([_HEAD[i] for i in kept], [[row[i] for i in kept] for row in rows])
+
+
+def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join([_line(head), _line(["---"] * len(head)), *(_line(row) for row in rows)]) + "\n"
 
 
 _HEAD = (
@@ -82,8 +86,31 @@ def _row(document: Document, workload: str, streams: int, arm: str) -> list[str]
     ]
 
 
-def _quality_table(documents: Any) -> str:
-    raise SystemExit(f"no table is known for {documents.keys()}")
+_QUALITY_HEAD = (
+    "arm", "right", "score, 95 %", "failed", "perplexity of the references, 95 %", "perplexity ratio, paired",
+    "score difference, paired",
+)  # fmt: skip
+
+
+def _quality_row(result: Document) -> list[str]:
+    score, perplexity, against = result["score"], result["perplexity"], result.get("against")
+    return [
+        result["label"],
+        f"{result['right']} of {result['items']}",
+        f"{score['value']:.1%} ({_between(score['interval'], '.1%')})",
+        str(result["failures"]),
+        f"{_number(perplexity['value'], '.4f')} ({_between(perplexity['interval'], '.4f')})",
+        _paired(against["perplexity"], "ratio", ".5f") if against else "baseline",
+        _paired(against["score"], "difference", "+.1%") if against else "baseline",
+    ]
+
+
+def _paired(values: Document, name: str, form: str) -> str:
+    return f"{_number(values[name], form)} ({_between(values['interval'], form)})"
+
+
+def _between(interval: Sequence[float] | None, form: str) -> str:
+    return _DASH if interval is None else f"{interval[0]:{form}} to {interval[1]:{form}}"
 
 
 def _number(value: float | None, form: str) -> str:
@@ -109,7 +136,7 @@ def _total(cells: list[Document], name: str) -> str:
     return str(total) if total else _DASH
 
 
-def _line(parts: list[str]) -> str:
+def _line(parts: Sequence[str]) -> str:
     return f"| {' | '.join(parts)} |"
 
 

@@ -12,6 +12,7 @@ from accounting.errors import ModelError
 from serving.models.cache import cache_root
 from serving.models.copies import copy_names
 from serving.models.packaged import PACKAGED_MODELS, PackagedModel
+from serving.models.quantisation import SCHEMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,12 @@ def _unknown_model(text: str, copies: Collection[str] = ()) -> ModelError:
         f"Allowed are a packaged model ({', '.join(PACKAGED_MODELS)}){made_here}, a directory that exists (or a"
         " path that starts with /, ./, ../ or ~), or a hub repository as org/name or org/name@revision."
     )
+    stem, _, scheme = text.rpartition("-")
+    if scheme in SCHEMES and stem in PACKAGED_MODELS:
+        return ModelError(
+            f"The copy {text!r} has not been made on this machine yet.",
+            hint=f"Make it: kilotoken models quantize {stem} --scheme {scheme}",
+        )
     if "/" not in text:
         lowered = {name.lower(): name for name in (*PACKAGED_MODELS, *copies)}
         nearest = difflib.get_close_matches(text.lower(), lowered, n=1, cutoff=0.5)

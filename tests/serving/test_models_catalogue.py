@@ -116,3 +116,11 @@ def test_anything_else_is_refused(text: str, tmp_path: Path) -> None:
     """Whatever is none of the three kinds is refused, options in disguise included."""
     with pytest.raises(ModelError):
         classify_model(text, base_dir=tmp_path)
+
+
+def test_a_copy_that_was_not_made_yet_says_how(tmp_path: Path) -> None:
+    """A shipped experiment names one: the first user of it must not be told of a typing mistake."""
+    with pytest.raises(ModelError) as caught:
+        classify_model("smollm2-135m-instruct-int8", base_dir=tmp_path)
+    assert "has not been made on this machine yet" in caught.value.message
+    assert caught.value.hint == "Make it: kilotoken models quantize smollm2-135m-instruct --scheme int8"
