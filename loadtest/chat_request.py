@@ -59,12 +59,13 @@ def request_body(
     max_tokens: int,
     ignore_eos: bool,
     return_token_ids: bool,
+    running_usage: bool = True,
     cache_salt: str = "",
 ) -> bytes:
-    """JSON body: greedy, streaming, usage with every event.
+    """JSON body: greedy, streaming, usage at the end and (`running_usage`) with every event.
 
-    `ignore_eos`, `return_token_ids` and `cache_salt` are vLLM's extensions and are sent only when asked for, so
-    that the plain request fits any OpenAI-compatible server.
+    `ignore_eos`, `return_token_ids`, `cache_salt` and the running usage are vLLM's extensions and are sent only
+    when asked for, so that the plain request fits any OpenAI-compatible server.
     """
     body: dict[str, object] = {
         "model": model,
@@ -72,7 +73,8 @@ def request_body(
         "max_tokens": min(max_tokens, prompt.max_tokens or max_tokens),
         "temperature": 0,
         "stream": True,
-        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+        "stream_options": {"include_usage": True}
+        | ({"continuous_usage_stats": True} if running_usage else {}),
     }
     if ignore_eos:
         body["ignore_eos"] = True

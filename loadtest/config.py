@@ -32,7 +32,9 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     completions_per_stream: int
     request_timeout_s: float
     records_path: str
-    return_token_ids: bool = True  # vLLM's extension; other servers may refuse a field they do not know
+    vllm_extensions: bool = (
+        True  # whether fields that only vLLM knows may be sent; other servers may refuse them
+    )
     cache_salt: str = ""  # vLLM keeps prefixes of different salts apart; empty sends none
     tail_s: float = 0.5  # load goes on this long after the window, so that its edge is scraped under load
 

@@ -97,7 +97,8 @@ class Stream(User):
             max_tokens=following.max_tokens,
             ignore_eos=_spec.ignore_eos,
             # Token ids are the third count of the reconciliation; asked for where they cost no measurement.
-            return_token_ids=following.phase is Phase.WARM_UP and _spec.return_token_ids,
+            return_token_ids=following.phase is Phase.WARM_UP and _spec.vllm_extensions,
+            running_usage=_spec.vllm_extensions,
             cache_salt=_spec.cache_salt,
         )
         if (wait_s := following.not_before_s - monotonic()) > 0:

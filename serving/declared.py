@@ -63,8 +63,8 @@ def _speculation_departures(config: ServerConfig, resolved: Mapping[str, Any]) -
             if isinstance(value, tuple)
             else value
         )
-        if name.startswith("synthetic_acceptance"):
-            continue  # the engine turns a length into rates
+        if name.startswith("synthetic_acceptance") or name == "attention_backend":
+            continue  # the engine turns a length into rates, and a backend's name into one of its own
         if not _same(plain, actual):
             found.append(Departure(f"speculation.{name}", plain, actual))
     return found

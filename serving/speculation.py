@@ -134,6 +134,12 @@ class ModelDraft(Speculating):
     """Longest sequence the draft is asked to go on with, in tokens."""
     attention_backend: Annotated[str, Field(min_length=1)] | None = None
     """Attention backend of the draft, by vLLM's name."""
+    kv_cache_dtype: Annotated[str, Field(min_length=1)] | None = None
+    """Type of the draft's own KV cache, by vLLM's name; the target's by default."""
+    moe_backend: Annotated[str, Field(min_length=1)] | None = None
+    """Kernels of a draft with experts, by vLLM's name; the target's by default."""
+    enforce_eager: bool | None = None
+    """Skip compilation of the draft; as the target by default."""
 
 
 class DraftModelSpeculation(ModelDraft):
@@ -152,6 +158,8 @@ class EagleSpeculation(ModelDraft):
     method: Literal["eagle", "eagle3"]
     parallel_drafting: bool | None = None
     """All k tokens in one pass (P-EAGLE): the head must have been trained for it."""
+    disable_padded_drafter_batch: bool | None = None
+    """Draft without padding sequences to one length (some attention backends only)."""
     disable_eagle_block_drop: bool | None = None
     """Keep the last prefix-cache block, which vLLM otherwise drops for these methods."""
     use_local_argmax_reduction: bool | None = None
@@ -164,6 +172,8 @@ class MtpSpeculation(ModelDraft):
     method: Literal["mtp"]
     model: Annotated[str, Field(min_length=1)] | None = None  # type: ignore[assignment]
     """Where the layers are, if not in the target's own checkpoint."""
+    index_share_for_mtp_iteration: bool | None = None
+    """Let later steps reuse the first one's sparse indices; as the checkpoint says by default."""
 
 
 class MedusaSpeculation(ModelDraft):

@@ -87,7 +87,7 @@ def load_spec(
         completions_per_stream=window.completions_per_stream,
         request_timeout_s=experiment.request_timeout_s,
         records_path=str(records),
-        return_token_ids=server.is_vllm,
+        vllm_extensions=server.is_vllm,
     )
 
 

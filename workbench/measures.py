@@ -154,7 +154,15 @@ def latency_summary(
 ) -> dict[str, Any]:
     """p50 and p95 in seconds, null with a reason where the sample cannot carry them."""
     samples = [value for record in records if (value := of(record)) is not None]
-    return summary(samples)
+    quoted = summary(samples)
+    if of is latency.tpot_s and not samples and _no_running_count(records):
+        quoted["reason"] = "the server does not say how many tokens its events carry"
+    return quoted
+
+
+def _no_running_count(records: Sequence[RequestRecord]) -> bool:
+    chunks = [chunk for record in records if record.ok for chunk in record.chunks]
+    return bool(chunks) and all(chunk.tokens is None for chunk in chunks)
 
 
 def summary(samples: Sequence[float]) -> dict[str, Any]:

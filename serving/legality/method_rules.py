@@ -190,6 +190,14 @@ def draft_attention_is_the_devices(config: ServerConfig, circumstances: Circumst
             f"attention_backend {speculation.attention_backend} would be ignored: a CPU engine has one backend.",
             "Remove speculation.attention_backend.",
         )
+    kv_dtype = getattr(speculation, "kv_cache_dtype", None)
+    if circumstances.device == "cpu" and kv_dtype not in (None, "auto", config.kv_cache.dtype):
+        yield Refusal(
+            "draft-kv-dtype-on-cpu",
+            f"speculation.kv_cache_dtype {kv_dtype} differs from the target's ({config.kv_cache.dtype}): a CPU engine "
+            "dies at the first answer.",
+            "Remove speculation.kv_cache_dtype, or set kv_cache.dtype for both.",
+        )
 
 
 def drafting_needs_slots(config: ServerConfig, _circumstances: Circumstances) -> Iterator[Refusal]:

@@ -117,6 +117,7 @@ REFUSED: dict[str, tuple[dict[str, Any], Circumstances]] = {
         on("cpu"),
     ),
     "draft-tensor-parallel": (spec("draft_model", model="d", draft_tensor_parallel_size=2), on("cuda")),
+    "draft-kv-dtype-on-cpu": (spec("draft_model", model="d", kv_cache_dtype="fp8"), on("cpu")),
     "no-slots-to-draft": (
         spec("dflash", 16, model="head") | {"batching": {"max_num_batched_tokens": 16}},
         on("cuda"),

@@ -9,7 +9,8 @@ import pytest
 
 from serving.legality.eagle3_targets import EAGLE3_TARGETS
 from serving.legality.policy_rules import CPU_KV_DTYPES, HOST_DRAFTERS
-from serving.speculation import MTP_NAMES, WITHOUT_RUNNER
+from serving.section import Section
+from serving.speculation import MTP_NAMES, WITHOUT_RUNNER, Speculating
 
 _SPEC = importlib.util.find_spec("vllm")
 SOURCE = Path(_SPEC.origin).parent if _SPEC and _SPEC.origin else None
@@ -157,3 +158,33 @@ def test_targets_that_hand_out_inner_layers_are_those_of_the_registry() -> None:
         return any(derives(base, seen | {name}) for base in bases.get(name, []) if base not in seen)
 
     assert {architecture for architecture, name in registered if derives(name)} == EAGLE3_TARGETS
+
+
+#: Fields of vLLM's SpeculativeConfig that no section has, and why.
+NOT_DECLARED = {
+    "tensor_parallel_size": "vLLM itself refuses it in favour of draft_tensor_parallel_size",
+    "revision": "part of the model's name: org/name@revision",
+    "code_revision": "models are fetched at one revision before the start",
+    "draft_load_config": "an object that a command line has no room for",
+    "target_model_config": "set by the engine",
+    "target_parallel_config": "set by the engine",
+    "draft_model_config": "set by the engine",
+    "draft_parallel_config": "set by the engine",
+}
+
+
+def test_every_field_of_the_engines_speculative_config_can_be_declared_or_is_left_out_for_a_reason() -> None:
+    assert SOURCE is not None
+    tree = ast.parse((SOURCE / "config/speculative.py").read_text())
+    (config,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "SpeculativeConfig")
+    theirs = {
+        n.target.id for n in config.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+    }
+    ours: set[str] = set()
+    pending: list[type[Section]] = [Speculating]
+    while pending:
+        section = pending.pop()
+        ours |= set(section.model_fields)
+        pending += section.__subclasses__()
+    assert theirs - ours == set(NOT_DECLARED)
+    assert ours - theirs == {"python_path"}, "ours alone: the directory of a custom class"
