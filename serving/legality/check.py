@@ -10,7 +10,7 @@ from serving.legality.method_rules import METHOD_RULES
 from serving.legality.policy_rules import POLICY_RULES
 from serving.legality.refusal import Circumstances, Refusal, Rule
 from serving.legality.tensor_rules import TENSOR_RULES
-from serving.speculation import ModelDraft, Speculating
+from serving.speculation import ModelDraft, Speculating, SuffixSpeculation
 
 RULES: tuple[Rule, ...] = (*METHOD_RULES, *POLICY_RULES, *DRAFT_RULES, *HEAD_RULES, *TENSOR_RULES)
 
@@ -31,6 +31,14 @@ def cautions(config: ServerConfig, device: str) -> list[str]:
     if isinstance(config.speculation, ModelDraft) and config.speculation.max_model_len is not None:
         found.append(
             "beyond speculation.max_model_len the engine drafts token 0, which is counted: acceptance is diluted"
+        )
+    if (
+        isinstance(config.speculation, SuffixSpeculation)
+        and config.speculation.suffix_decoding_max_cached_requests
+    ):
+        found.append(
+            "suffix speculation remembers answers through every cache reset: after its first cell a server life starts "
+            "warm. Measure one cell per life, or set suffix_decoding_max_cached_requests: 0"
         )
     return found
 

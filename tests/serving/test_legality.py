@@ -324,3 +324,9 @@ def test_what_runs_and_must_be_known_is_said_and_not_refused() -> None:
     assert "diluted" in said[1]
     assert len(cautions(speculating, "cuda")) == 1
     assert cautions(ServerConfig(), "cpu") == []
+    remembering = ServerConfig.model_validate({"speculation": {"method": "suffix"}})
+    assert any(
+        "remembers answers through every cache reset" in text for text in cautions(remembering, "cuda")
+    )
+    forgetful = {"speculation": {"method": "suffix", "suffix_decoding_max_cached_requests": 0}}
+    assert cautions(ServerConfig.model_validate(forgetful), "cuda") == []
