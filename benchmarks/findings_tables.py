@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -33,8 +33,13 @@ def _table(path: Path) -> str:
     if isinstance(document, list):
         return _lines(_QUALITY_HEAD, [_quality_row(result) for result in document])
     rows = _rows(document)
-    kept = [i for i, name in enumerate(_HEAD) if name in _ALWAYS or any(row[i] != _DASH for row in rows)]
+    kept = [i for i, name in enumerate(_HEAD) if name in _ALWAYS or _says_something(row[i] for row in rows)]
     return _lines([_HEAD[i] for i in kept], [[row[i] for i in kept] for row in rows])
+
+
+def _says_something(column: Iterable[str]) -> bool:
+    """A column of nothing but dashes and zeros is left out; a zero beside other counts stays."""
+    return any(value not in (_DASH, "0") for value in column)
 
 
 def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -132,8 +137,8 @@ def _mean(cells: list[Document], name: str, form: str) -> str:
 
 
 def _total(cells: list[Document], name: str) -> str:
-    total = sum(c.get(name) or 0 for c in cells)
-    return str(total) if total else _DASH
+    counted = [c[name] for c in cells if c.get(name) is not None]
+    return str(sum(counted)) if counted else _DASH
 
 
 def _line(parts: Sequence[str]) -> str:
