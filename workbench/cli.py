@@ -18,7 +18,7 @@ from rich.table import Table
 
 from accounting.errors import ConfigError, Interrupted, KilotokenError, MachineError
 from workbench.cli_models import models_app
-from workbench.experiment import load_experiment, load_server_config
+from workbench.experiment import load_experiment, load_server, load_server_config
 from workbench.terminal import JsonFlag, err, out, print_json
 
 app = typer.Typer(
@@ -134,6 +134,7 @@ def validate(
     file: Annotated[Path, typer.Argument(help="Experiment or server configuration (YAML).")],
 ) -> None:
     """Check a file without starting anything."""
+    from serving.config import ServerConfig
     from workbench.plan import make_plan
     from workbench.preparation import check_without_starting
     from workbench.run_command import check_arms, check_workloads
@@ -149,8 +150,9 @@ def validate(
             f"{plan.cell_count} cells."
         )
     else:
-        config = load_server_config(file)
-        check_without_starting(config, base_dir=file.resolve().parent, origin=str(file))
+        config = load_server(file)
+        if isinstance(config, ServerConfig):
+            check_without_starting(config, base_dir=file.resolve().parent, origin=str(file))
         out.print(f"{file} is a valid server configuration.")
 
 

@@ -225,7 +225,8 @@ def _speed(data: CellData) -> dict[str, Any]:
     if change is None or change.reset:
         reason = data.metrics_error or f"counters were reset: {', '.join(change.reset if change else ())}"
         nothing = _plain(not_measured(reason))
-        stated = tokens_between(data.records, *data.window_edges_s)
+        # A server that restarted in between lost answers too: only one that never had counters is counted by usage.
+        stated = tokens_between(data.records, *data.window_edges_s) if change is None else None
         return {
             "output_tokens": None if stated is None else round(stated),
             "token_source": "usage",

@@ -138,3 +138,43 @@ def test_a_directory_with_something_in_it_is_no_place_for_a_run(tmp_path: Path, 
     assert done.returncode == 7
     assert "mine is not empty" in done.stderr
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_an_existing_command_line_becomes_a_file_that_validates(tmp_path: Path, kilotoken: Command) -> None:
+    line = "vllm serve org/name --max-num-seqs 8 --port 9000"
+    done = kilotoken("import-command", line, "--out", "server.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "left out: --port" in done.stderr
+    assert kilotoken("validate", "server.yaml").returncode == 0
+    again = kilotoken("import-command", line, "--out", "server.yaml")
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+
+
+def test_a_file_that_names_a_running_server_is_valid_and_cannot_be_started(
+    tmp_path: Path, kilotoken: Command
+) -> None:
+    (tmp_path / "running.yaml").write_text('url: "http://127.0.0.1:8000"\n')
+    assert kilotoken("validate", "running.yaml").returncode == 0
+    refused = kilotoken("serve", "running.yaml")
+    assert refused.returncode == 2
+    assert "already runs" in refused.stderr
+
+
+def test_a_configuration_the_engine_would_not_obey_is_refused_with_the_way_out(
+    tmp_path: Path, kilotoken: Command
+) -> None:
+    """Only where an engine is installed is it known on which device it would run."""
+    (tmp_path / "wrong.yaml").write_text(
+        "engine: {device: cpu}\nspeculation: {method: ngram_gpu, num_speculative_tokens: 3}\n"
+        "kv_cache: {block_size: 16}\n"
+    )
+    done = kilotoken("validate", "wrong.yaml")
+    assert done.returncode == 2
+    for words in (
+        "ngram_gpu needs CUDA",
+        "Write `method: ngram`",
+        "no multiple of 32",
+        "Nothing was started",
+    ):
+        assert words in done.stderr
