@@ -12,7 +12,7 @@ from serving.models.checkpoint_facts import CheckpointFacts, common_tokens, read
 
 def checkpoint(directory: Path, config: dict[str, Any], tokenizer: Any = None) -> Path:
     (directory / "config.json").write_text(json.dumps(config))
-    save_file({"fc.weight": np.zeros((4, 12), np.float32)}, directory / "model.safetensors")
+    save_file({"model.norm.weight": np.zeros((4, 12), np.float32)}, directory / "model.safetensors")
     if tokenizer is not None:
         (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
     return directory
@@ -23,7 +23,7 @@ def test_config_shapes_and_tokens_are_read(tmp_path: Path) -> None:
     facts = read_checkpoint_facts(checkpoint(tmp_path, {"vocab_size": 3}, tokenizer), name="mine")
     assert facts.name == "mine"
     assert facts.integer("vocab_size") == 3
-    assert facts.shapes == {"fc.weight": (4, 12)}
+    assert facts.shapes == {"model.norm.weight": (4, 12)}
     assert facts.tokens == {"a": 0, "b": 1, "<s>": 2}
     assert not facts.is_head
 
@@ -66,3 +66,13 @@ def test_a_damaged_weights_file_is_a_model_error(tmp_path: Path) -> None:
     (directory / "model.safetensors").write_bytes(b"\xff" * 40)
     with pytest.raises(ModelError, match="safetensors header"):
         read_checkpoint_facts(directory)
+
+
+def test_a_head_under_its_layers_plain_name_is_known_by_the_tensor_that_joins(tmp_path: Path) -> None:
+    checkpoint(tmp_path, {"architectures": ["LlamaForCausalLM"]})
+    assert not read_checkpoint_facts(tmp_path).is_head
+    save_file({"fc.weight": np.zeros((4, 12), np.float32)}, tmp_path / "model.safetensors")
+    facts = read_checkpoint_facts(tmp_path)
+    assert facts.is_head
+    assert facts.shape("fc.weight") == (4, 12)
+    assert facts.shape("norm.weight") is None
