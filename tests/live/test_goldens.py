@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("name", SPECULATION)
-def test_what_a_real_server_says_is_kept(name: str, start_server: Any) -> None:
+def test_what_a_real_server_says_is_kept(
+    name: str, start_server: Any, chat: Callable[..., dict[str, Any]]
+) -> None:
     config = {
         "model": {"name": "smollm2-135m-instruct", "served_model_name": "smol", "max_model_len": 2048},
         "batching": {"max_num_seqs": 64},
@@ -33,6 +36,9 @@ def test_what_a_real_server_says_is_kept(name: str, start_server: Any) -> None:
     ServerConfig.model_validate(config)
     with start_server(config) as server, server.endpoints() as endpoints:
         assert isinstance(server, ServerUnderTest)
+        chat(
+            server, "Say this again: one two three one two three one two three.", 24
+        )  # labelled counters appear
         info, page, version = endpoints.server_info(), endpoints.metrics_page().text, server.version
         assert server.command is not None
         model = server.command.argv[server.command.argv.index("--model") + 1]
