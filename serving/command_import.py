@@ -54,8 +54,8 @@ def import_command(line: str, names: EngineNames) -> ImportedCommand:
     imported = ImportedCommand()
     arguments = _serving_arguments(words, imported)
     options = {option.flag: option for option in names.options}
-    for flag, value in _pairs(arguments, names, options):
-        _take(flag, value, names, options, imported)
+    for flag, values in _pairs(arguments):
+        _take(flag, values, names, options, imported)
     if "name" not in imported.sections.get("model", {}):
         raise ConfigError(
             "the command names no model.", hint="Give it as `vllm serve MODEL ...` or with --model MODEL."
@@ -73,7 +73,7 @@ def _serving_arguments(words: list[str], imported: ImportedCommand) -> list[str]
     head, tail = rest[:program], rest[program:]
     if "serve" in head:
         model = head[head.index("serve") + 1 :]
-    elif any(word.endswith(("api_server", "vllm.entrypoints.openai.api_server")) for word in head):
+    elif any(word.endswith("api_server") for word in head):
         model = []
     else:
         raise ConfigError(
@@ -83,10 +83,8 @@ def _serving_arguments(words: list[str], imported: ImportedCommand) -> list[str]
     return [*(["--model", model[0]] if model else []), *tail]
 
 
-def _pairs(
-    arguments: list[str], names: EngineNames, options: dict[str, Option]
-) -> Iterator[tuple[str, list[str]]]:
-    """Each flag with its values, `--flag=value` taken apart; a stray word after a switch is a mistake."""
+def _pairs(arguments: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Each flag with the words up to the next one, `--flag=value` taken apart."""
     position = 0
     while position < len(arguments):
         word = arguments[position]

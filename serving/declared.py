@@ -50,21 +50,20 @@ def _speculation_departures(config: ServerConfig, resolved: Mapping[str, Any]) -
     speculation = config.speculation
     if isinstance(speculation, NoSpeculation):
         return []
-    # What a name or a directory becomes differs by design.
-    by_design = {"python_path"}
+    # A directory, a length (it becomes rates), a backend (a name of the engine's own): these differ by design.
+    by_design = {
+        "python_path",
+        "synthetic_acceptance_rates",
+        "synthetic_acceptance_length",
+        "attention_backend",
+    }
     by_design |= {"model"} if isinstance(speculation, ModelDraft | CustomClassSpeculation) else set()
     declared = speculation.model_dump(exclude_none=True, exclude=by_design)
     found = []
     for name, value in declared.items():
-        key = f"speculative_config.{name}"
-        actual = resolved.get(key)
-        plain = (
-            [list(entry) if isinstance(entry, tuple) else entry for entry in value]
-            if isinstance(value, tuple)
-            else value
-        )
-        if name.startswith("synthetic_acceptance") or name == "attention_backend":
-            continue  # the engine turns a length into rates, and a backend's name into one of its own
+        # The only tuple that is left is the schedule; the engine reports it in lists.
+        plain = [list(entry) for entry in value] if isinstance(value, tuple) else value
+        actual = resolved.get(f"speculative_config.{name}")
         if not _same(plain, actual):
             found.append(Departure(f"speculation.{name}", plain, actual))
     return found

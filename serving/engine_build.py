@@ -9,8 +9,6 @@ from pathlib import Path
 
 from accounting.errors import MachineError
 
-TESTED_VERSION = "0.32.0"
-
 INSTALL_HINT = (
     "Install one: `make setup` in a checkout, or `pip install 'kilotoken[cpu]'` on a CPU box, "
     "`pip install 'kilotoken[gpu]'` on a CUDA box. Without an engine kilotoken can still load-test a "
