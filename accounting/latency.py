@@ -11,7 +11,12 @@ All results in seconds; None where the request failed or the stamp is censored.
 
 from __future__ import annotations
 
-from accounting.records import Chunk, RequestRecord
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accounting.records import RequestRecord
 
 
 def ttft_s(record: RequestRecord) -> float | None:
@@ -23,9 +28,9 @@ def ttft_s(record: RequestRecord) -> float | None:
 
 def e2e_s(record: RequestRecord) -> float | None:
     """Intended send to the last token's arrival. None if the request failed or sent no token."""
-    if not record.ok or not record.chunks:
+    if not record.ok or not len(record.chunks):
         return None
-    return record.chunks[-1].at_s - record.intended_send_s
+    return float(record.chunks.at_s[-1]) - record.intended_send_s
 
 
 def tpot_s(record: RequestRecord) -> float | None:
@@ -34,29 +39,38 @@ def tpot_s(record: RequestRecord) -> float | None:
     None if the request failed, if its first chunk carried every token, if the first stamp is censored, or
     if the server does not say how many tokens the first chunk carried.
     """
-    if not record.ok or len(record.chunks) < 2 or record.completion_tokens is None:
+    chunks = record.chunks
+    if not record.ok or len(chunks) < 2 or record.completion_tokens is None:
         return None
-    first, last = record.chunks[0], record.chunks[-1]
-    if first.tokens is None or first.censored:
+    first_tokens = int(chunks.tokens[0])
+    if first_tokens < 0 or chunks.censored[0]:
         return None
-    later_tokens = record.completion_tokens - first.tokens
+    later_tokens = record.completion_tokens - first_tokens
     if later_tokens <= 0:
         return None
-    return (last.at_s - first.at_s) / later_tokens
+    return float(chunks.at_s[-1] - chunks.at_s[0]) / later_tokens
 
 
-def chunk_gaps_s(record: RequestRecord) -> list[float]:
+def chunk_gaps_s(record: RequestRecord) -> NDArray[np.float64]:
     """Gaps between consecutive events whose two stamps are both arrivals (neither is censored)."""
-    pairs = zip(record.chunks, record.chunks[1:], strict=False)
-    return [later.at_s - earlier.at_s for earlier, later in pairs if not (earlier.censored or later.censored)]
+    chunks = record.chunks
+    both_known = ~(chunks.censored[1:] | chunks.censored[:-1])
+    return np.diff(chunks.at_s)[both_known]
 
 
-def censored_share(records: list[RequestRecord]) -> float | None:
+def client_lags_s(record: RequestRecord) -> NDArray[np.float32]:
+    """How long after the kernel had them the client had the bytes of each chunk in hand; empty by a user-space clock."""
+    lags = record.chunks.lag_s
+    return lags[~np.isnan(lags)]
+
+
+def censored_share(records: Iterable[RequestRecord]) -> float | None:
     """Share of stream events that were not the last of their read. None without any event."""
-    chunks: list[Chunk] = [chunk for record in records for chunk in record.chunks]
-    if not chunks:
-        return None
-    return sum(chunk.censored for chunk in chunks) / len(chunks)
+    censored = total = 0
+    for record in records:
+        censored += int(record.chunks.censored.sum())
+        total += len(record.chunks)
+    return censored / total if total else None
 
 
 def send_lag_s(record: RequestRecord) -> float | None:

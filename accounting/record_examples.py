@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from accounting.records import Chunk, Outcome, Phase, RequestRecord
+from accounting.records import Chunk, Chunks, Outcome, Phase, RequestRecord
 
 BLANK = RequestRecord(
     request_id="000001",
@@ -34,13 +34,14 @@ BLANK = RequestRecord(
 
 def record(chunks: list[tuple[float, int]] | None = None, **changes: Any) -> RequestRecord:
     """An answered request; `chunks` are (seconds after intended send, cumulative tokens)."""
-    stamped = tuple(Chunk(BLANK.intended_send_s + at, tokens, censored=False) for at, tokens in chunks or ())
+    rows = [Chunk(BLANK.intended_send_s + at, tokens, censored=False) for at, tokens in chunks or ()]
+    stamped = Chunks.of(rows)
     made = replace(
         BLANK,
         chunks=stamped,
-        completion_tokens=stamped[-1].tokens if stamped else 0,
-        first_text_s=stamped[0].at_s if stamped else None,
-        end_s=stamped[-1].at_s if stamped else BLANK.end_s,
+        completion_tokens=rows[-1].tokens if rows else 0,
+        first_text_s=rows[0].at_s if rows else None,
+        end_s=rows[-1].at_s if rows else BLANK.end_s,
     )
     return replace(made, **changes)
 

@@ -23,9 +23,10 @@ def tokens_between(records: Sequence[RequestRecord], start_s: float, end_s: floa
 
 
 def _tokens_until(record: RequestRecord, at_s: float) -> float:
-    counted = [chunk for chunk in record.chunks if chunk.tokens is not None]
-    if counted:
-        return float(max((chunk.tokens or 0 for chunk in counted if chunk.at_s < at_s), default=0))
+    chunks = record.chunks
+    counted = chunks.tokens >= 0
+    if counted.any():
+        return float(chunks.tokens[counted & (chunks.at_s < at_s)].max(initial=0))
     begin_s = record.first_text_s if record.first_text_s is not None else record.end_s
     total = float(record.completion_tokens or 0)
     if at_s >= record.end_s:

@@ -161,8 +161,8 @@ def latency_summary(
 
 
 def _no_running_count(records: Sequence[RequestRecord]) -> bool:
-    chunks = [chunk for record in records if record.ok for chunk in record.chunks]
-    return bool(chunks) and all(chunk.tokens is None for chunk in chunks)
+    counts = [record.chunks.tokens for record in records if record.ok and len(record.chunks)]
+    return bool(counts) and all((tokens < 0).all() for tokens in counts)
 
 
 def summary(samples: Sequence[float]) -> dict[str, Any]:

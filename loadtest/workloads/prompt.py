@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 
 class Split(StrEnum):
     """What a prompt may be used for; no prompt and no template serves two of these."""
@@ -28,11 +30,27 @@ class Message:
     content: str
 
 
+class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """How the server picks tokens. Only what is set is sent, except the temperature: greedy where nothing is said."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    stop: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One request's input.
+    """One request's input, or one session's.
 
-    `max_tokens` is the longest answer allowed, in tokens; None where the experiment decides.
+    The input is `messages`, or `token_ids` where exact tokens matter (the completions endpoint takes them as
+    they are). `turns` are further user messages: each is asked when the answer before it has come, with the
+    whole conversation so far.
     """
 
     prompt_id: str  # stable and unique within the workload
@@ -40,7 +58,12 @@ class Prompt:
     template: str
     split: Split
     messages: tuple[Message, ...]
-    max_tokens: int | None = None
+    max_tokens: int | None = None  # the longest answer allowed, in tokens; None where the experiment decides
+    token_ids: tuple[int, ...] | None = None
+    turns: tuple[str, ...] = ()
+    sampling: Sampling | None = None  # over the workload's or the experiment's, field by field
+    output_tokens: int | None = None  # the answer's declared length (a trace's): sent as fixed, then verified
+    at_s: float | None = None  # a trace's own time of arrival, seconds after its first request
 
 
 @dataclass(frozen=True)
@@ -51,6 +74,9 @@ class Workload:
     description: str
     source: str  # "generated, seed N", or the file's path and sha256
     prompts: tuple[Prompt, ...]
+    synthetic: str = (
+        ""  # why its texts are no real ones (acceptance must not be quoted on them); empty when they are
+    )
 
     def of(self, split: Split) -> tuple[Prompt, ...]:
         """The prompts of one split, in the order in which they are meant to be sent."""

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from accounting import latency
 from accounting.record_examples import failed, record
+from accounting.records import Chunks
 
 
 def test_ttft_starts_at_the_intended_send_not_at_the_actual_one() -> None:
@@ -45,11 +46,13 @@ def test_a_failure_never_becomes_a_latency() -> None:
 
 def test_a_censored_first_token_voids_ttft_and_tpot_but_not_the_request() -> None:
     answered = record([(0.2, 1), (0.4, 2)], first_text_censored=True)
-    answered = replace(answered, chunks=(replace(answered.chunks[0], censored=True), *answered.chunks[1:]))
+    answered = replace(
+        answered, chunks=Chunks.of([replace(answered.chunks[0], censored=True), *list(answered.chunks)[1:]])
+    )
     assert latency.ttft_s(answered) is None
     assert latency.tpot_s(answered) is None
     assert latency.e2e_s(answered) == pytest.approx(0.4)
-    assert latency.chunk_gaps_s(answered) == []
+    assert len(latency.chunk_gaps_s(answered)) == 0
     assert latency.censored_share([answered]) == 0.5
 
 

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from accounting.record_examples import record
+from accounting.records import Chunks
 from accounting.stated_tokens import tokens_between
 
 
@@ -17,7 +18,7 @@ def test_tokens_count_when_their_event_arrived() -> None:
 def test_a_server_that_counts_only_at_the_end_is_spread_evenly() -> None:
     answer = record([(1.0, 1), (3.0, 8)])
     silent = dataclasses.replace(
-        answer, chunks=tuple(dataclasses.replace(chunk, tokens=None) for chunk in answer.chunks)
+        answer, chunks=Chunks.of(dataclasses.replace(chunk, tokens=None) for chunk in answer.chunks)
     )
     start, middle = (
         silent.intended_send_s,
