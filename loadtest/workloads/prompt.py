@@ -7,6 +7,7 @@ acceptance would be flattered. Splitting by template, not by prompt, keeps that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,7 +50,8 @@ class Prompt:
     """One request's input, or one session's.
 
     The input is `messages`, or `token_ids` where exact tokens matter (the completions endpoint takes them as
-    they are). `turns` are further user messages: each is asked when the answer before it has come, with the
+    they are). They may be made anew at each reading (a trace's would fill the memory): `list(prompt.token_ids)`
+    once, where they are sent. `turns` are further user messages: each is asked when the answer before it has come, with the
     whole conversation so far.
     """
 
@@ -59,7 +61,7 @@ class Prompt:
     split: Split
     messages: tuple[Message, ...]
     max_tokens: int | None = None  # the longest answer allowed, in tokens; None where the experiment decides
-    token_ids: tuple[int, ...] | None = None
+    token_ids: Sequence[int] | None = None
     turns: tuple[str, ...] = ()
     sampling: Sampling | None = None  # over the workload's or the experiment's, field by field
     output_tokens: int | None = None  # the answer's declared length (a trace's): sent as fixed, then verified
