@@ -50,9 +50,9 @@ class Prompt:
     """One request's input, or one session's.
 
     The input is `messages`, or `token_ids` where exact tokens matter (the completions endpoint takes them as
-    they are). They may be made anew at each reading (a trace's would fill the memory): `list(prompt.token_ids)`
-    once, where they are sent. `turns` are further user messages: each is asked when the answer before it has come, with the
-    whole conversation so far.
+    they are). The ids may be made anew at each reading, because a trace's would fill the memory: take
+    `list(prompt.token_ids)` once, where they are sent. `turns` are further user messages: each is asked when
+    the answer before it has come, with the whole conversation so far.
     """
 
     prompt_id: str  # stable and unique within the workload
