@@ -20,8 +20,6 @@ def test_any_split_of_the_bytes_gives_the_same_events(
     splitter, events = SseSplitter(), []
     for begin, stop in zip([0, *cuts], [*cuts, len(wire)], strict=True):
         events += splitter.feed(wire[begin:stop])
-    if end == b"\r":  # a lone CR at the very end could be half of a CRLF: it waits for one more byte
-        events += splitter.feed(b"\n")
     assert [event.decode() for event in events] == texts
     assert not splitter.pending
 
@@ -36,6 +34,32 @@ def test_no_bytes_crash_it(garbage: bytes) -> None:
 def test_comments_and_other_fields_are_skipped_and_data_lines_joined() -> None:
     wire = b": keep-alive\nevent: x\nid: 7\ndata: a\ndata:b\nretry: 3\n\n\n\ndata: c\n\n"
     assert SseSplitter().feed(wire) == [b"a\nb", b"c"]
+
+
+def test_a_lone_carriage_return_ends_an_event_at_once_and_swallows_the_other_half_of_its_line_end() -> None:
+    """Waiting for the next byte would date the event by the one after it."""
+    splitter = SseSplitter()
+    assert splitter.feed(b"data: a\r\r") == [b"a"]
+    assert splitter.feed(b"\ndata: b\r\n\r") == [b"b"]
+    assert splitter.feed(b"\n") == []
+    assert splitter.feed(b"data: c\n\n") == [b"c"]
+
+
+def test_a_comment_after_an_event_is_pending() -> None:
+    """The read's time is the comment's, not the event's."""
+    splitter = SseSplitter()
+    assert splitter.feed(b"data: a\n\n: ping\n\n") == [b"a"]
+    assert splitter.pending
+    assert splitter.feed(b"data: b\n\n") == [b"b"]
+    assert not splitter.pending
+
+
+def test_a_large_event_read_byte_by_byte_costs_no_more_than_its_size() -> None:
+    """Copying what is held at each byte would take minutes here."""
+    splitter = SseSplitter()
+    for byte in b"data: " + b"x" * 1_000_000:
+        assert splitter.feed(bytes((byte,))) == []
+    assert splitter.feed(b"\n\n") == [b"x" * 1_000_000]
 
 
 def test_an_unfinished_event_is_pending() -> None:
