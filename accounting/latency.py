@@ -61,7 +61,8 @@ def chunk_gaps_s(record: RequestRecord) -> NDArray[np.float64]:
 def client_lags_s(record: RequestRecord) -> NDArray[np.float32]:
     """How long after the kernel had them the client had the bytes of each chunk in hand; empty by a user-space clock."""
     lags = record.chunks.lag_s
-    return lags[~np.isnan(lags)]
+    known: NDArray[np.float32] = lags[~np.isnan(lags)]
+    return known
 
 
 def censored_share(records: Iterable[RequestRecord]) -> float | None:

@@ -14,6 +14,8 @@ SPEC_VARIABLE = "KILOTOKEN_LOAD_SPEC"
 EVENTS_VARIABLE = "KILOTOKEN_LOAD_EVENTS_FD"
 API_KEY_VARIABLE = "KILOTOKEN_LOAD_API_KEY"
 PARENT_VARIABLE = "KILOTOKEN_LOAD_PARENT_PID"
+#: Where a worker on another host keeps its records until it has sent them.
+RECORDS_VARIABLE = "KILOTOKEN_LOAD_RECORDS_DIR"
 
 
 class ClosedLoop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="closed_loop"):

@@ -1,13 +1,20 @@
-"""Run Locust headless as a child for one cell and read its events. Nothing here imports Locust."""
+"""Run Locust as a child for one cell and read its events. Nothing here imports Locust.
+
+One process, or Locust's own master and workers: `processes` of them forked on this machine, or started by hand
+elsewhere (`Distribution.by_hand`), with Locust's web page beside them if asked for.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import selectors
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +26,7 @@ from loadtest.config import (
     API_KEY_VARIABLE,
     EVENTS_VARIABLE,
     PARENT_VARIABLE,
+    RECORDS_VARIABLE,
     SPEC_VARIABLE,
     LoadSpec,
     write_spec,
@@ -26,6 +34,15 @@ from loadtest.config import (
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 END_GRACE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How the load's processes find one another. `by_hand`: workers are started elsewhere and connect to `bind`."""
+
+    by_hand: bool = False
+    bind: tuple[str, int] = ("127.0.0.1", 0)  # the master's address; port 0 takes a free one
+    web_port: int | None = None  # Locust's page on the loopback interface
 
 
 class LoadProcess:
@@ -39,7 +56,9 @@ class LoadProcess:
         log_path: Path,
         api_key: str | None = None,
         environment: Mapping[str, str] | None = None,
+        distribution: Distribution = Distribution(),
     ) -> None:
+        self._distribution = distribution
         self._spec = spec
         self._spec_path = spec_path
         self._log_path = log_path
@@ -74,21 +93,38 @@ class LoadProcess:
         os.close(write_fd)
         return self
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, once it was started: its CPU time is ours, not the host's noise."""
+        return self._child.pid if self._child is not None else None
+
     def _argv(self) -> list[str]:
-        streams = str(self._spec.streams)
+        users = str(self._spec.processes)
         return [
-            *(sys.executable, "-m", "locust", "--headless", "--locustfile", str(LOCUSTFILE)),
-            *("--host", self._spec.base_url, "--users", streams, "--spawn-rate", streams),
-            *(
-                "--stop-timeout",
-                "600",
-                "--only-summary",
-                "--loglevel",
-                "WARNING",
-                "--exit-code-on-error",
-                "0",
-            ),
+            *(sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE)),
+            *("--host", self._spec.base_url, "--users", users, "--spawn-rate", users),
+            *self._web_arguments(),
+            *self._master_arguments(),
+            *("--stop-timeout", "600", "--only-summary", "--loglevel", "WARNING"),
+            *("--exit-code-on-error", "0"),
         ]
+
+    def _web_arguments(self) -> list[str]:
+        port = self._distribution.web_port
+        if port is None:
+            return ["--headless"]
+        return ["--autostart", "--web-host", "127.0.0.1", "--web-port", str(port)]
+
+    def _master_arguments(self) -> list[str]:
+        processes, by_hand = self._spec.processes, self._distribution.by_hand
+        if processes == 1 and not by_hand:
+            return []
+        host, port = self._distribution.bind
+        port = port or _free_port()
+        bind = ["--master-bind-host", host, "--master-bind-port", str(port)]
+        if by_hand:
+            return ["--master", "--expect-workers", str(processes), *bind]
+        return ["--processes", str(processes), "--master-port", str(port), *bind]
 
     def events(self, *, every_s: float) -> Iterator[dict[str, Any] | None]:
         """Yield the child's events; None at least every `every_s` seconds, so the caller can do its rounds.
@@ -141,3 +177,30 @@ class LoadProcess:
         if self._read_fd >= 0:
             os.close(self._read_fd)
             self._read_fd = -1
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def worker_processes(host: str, port: int, *, processes: int, api_key: str | None) -> None:
+    """Run workers for a master elsewhere until it sends them away.
+
+    Raises:
+        LoadError: if they end badly.
+    """
+    with tempfile.TemporaryDirectory(prefix="kilotoken-worker-") as records:
+        environment = {**os.environ, RECORDS_VARIABLE: records, "PYTHONSAFEPATH": "1"}
+        environment |= {API_KEY_VARIABLE: api_key} if api_key else {}
+        argv = [
+            *(sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--worker"),
+            *("--processes", str(processes), "--master-host", host, "--master-port", str(port)),
+            *("--loglevel", "WARNING"),
+        ]
+        code = subprocess.run(argv, env=environment, check=False).returncode
+    if code != 0:
+        raise LoadError(
+            f"the workers ended with status {code}", hint=f"Is the load at {host}:{port} still there?"
+        )

@@ -1,12 +1,12 @@
-"""The only module that imports Locust: one user per stream, driven by the closed loop.
+"""The only module that imports Locust: it owns processes, users, messages and the web page.
 
-Locust owns processes, users and its own statistics; what is sent and when is the closed loop's decision,
-and the truth about each request is its record, not Locust's statistics.
+One user in each process runs that process's share of the load; what is sent and when is decided elsewhere, and
+the truth about a request is its record, not Locust's statistics. `--processes N` and workers on other hosts are
+Locust's own master and workers; without them master and worker are one process.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 from pathlib import Path
 from time import monotonic
@@ -16,31 +16,27 @@ import gevent
 import msgspec
 from locust import User, constant, events, task
 from locust.exception import StopUser
+from locust.runners import MasterRunner, WorkerRunner
 
-from accounting.records import Phase, RequestRecord
-from loadtest.chat_request import PATH, request_body
-from loadtest.closed_loop import ClosedLoop
+from accounting.records import RequestRecord
 from loadtest.config import (
     API_KEY_VARIABLE,
     EVENTS_VARIABLE,
     PARENT_VARIABLE,
+    RECORDS_VARIABLE,
     SPEC_VARIABLE,
     read_spec,
 )
-from loadtest.prompt_order import ordered_slice
-from loadtest.request_store import write_json_lines
-from loadtest.streaming_client import Send, StreamingClient
-from loadtest.workloads import Split, load_workload
+from loadtest.coordinator import Coordinator, WorkerFailedError
+from loadtest.request_body import PATHS
+from loadtest.worker_process import WorkerProcess, boot_id
 
-TICK_S = 0.02
-PROGRESS_S = 0.5
+TO_WORKERS, TO_MASTER = "kilotoken_order", "kilotoken_heard"
 
-# Told, not asked: a parent that died before this line would otherwise never be missed.
-_parent = int(os.environ[PARENT_VARIABLE])
-_spec = read_spec(Path(os.environ[SPEC_VARIABLE]))
-_events_fd = int(os.environ[EVENTS_VARIABLE])
-_records: list[RequestRecord] = []
-_stream_numbers = itertools.count()
+_spec = read_spec(Path(os.environ[SPEC_VARIABLE])) if SPEC_VARIABLE in os.environ else None
+_events_fd = int(os.environ.get(EVENTS_VARIABLE, "-1"))
+_runner: Any = None
+_coordinator: Coordinator | None = None
 
 
 def _emit(event: str, **values: object) -> None:
@@ -50,112 +46,111 @@ def _emit(event: str, **values: object) -> None:
         os._exit(1)  # nobody listens any more: the parent is gone
 
 
-def _build_loop() -> ClosedLoop:
-    workload = load_workload(_spec.workload, seed=_spec.workload_seed)
-    warm_up, measured = (
-        ordered_slice(
-            workload.of(split),
-            seed=_spec.order_seed,
-            slice_index=_spec.slice_index,
-            slice_count=_spec.slice_count,
-        )
-        for split in (Split.WARM_UP, Split.MEASURED)
+def _hear(kind: str, *, index: int, **values: Any) -> None:
+    _runner.send_message(TO_MASTER, {"kind": kind, "index": index, "values": values})
+
+
+def _count(record: RequestRecord) -> None:
+    """Feed Locust's own statistics, for its web page."""
+    _runner.environment.events.request.fire(
+        request_type="POST",
+        name=PATHS[_spec.endpoint] if _spec else "request",
+        response_time=(record.end_s - record.intended_send_s) * 1000,
+        response_length=record.completion_tokens or 0,
+        exception=None if record.ok else RuntimeError(record.error),
+        context={},
     )
-    return ClosedLoop(_spec, warm_up=warm_up, measured=measured, emit=_emit, now_s=monotonic())
 
 
-_loop = _build_loop()
+_process = WorkerProcess(
+    hear=_hear,
+    heard_record=_count,
+    sleep=gevent.sleep,
+    api_key=os.environ.get(API_KEY_VARIABLE),
+    records_dir=Path(os.environ[RECORDS_VARIABLE]) if RECORDS_VARIABLE in os.environ else None,
+)
+if _spec is not None:
+    _process.load(_spec)  # before the processes fork: they share the prompts
 
 
-class Stream(User):
-    """One closed-loop stream."""
+class Load(User):
+    """One process's share of the load."""
 
     wait_time = constant(0)
 
-    def on_start(self) -> None:
-        """Take a stream number and open a client of its own."""
-        self.stream = next(_stream_numbers)
-        self.client = StreamingClient(
-            _spec.base_url,
-            timeout_s=_spec.request_timeout_s,
-            api_key=os.environ.get(API_KEY_VARIABLE),
-        )
-
-    def on_stop(self) -> None:
-        """Close the connection."""
-        self.client.close()
-
     @task
-    def ask(self) -> None:
-        """Send the next prompt of the loop and record what came back."""
-        following = _loop.next_request(self.stream, monotonic())
-        if following is None:
-            raise StopUser
-        body = request_body(
-            following.prompt,
-            model=_spec.model,
-            max_tokens=following.max_tokens,
-            ignore_eos=_spec.ignore_eos,
-            # Token ids are the third count of the reconciliation; asked for where they cost no measurement.
-            return_token_ids=following.phase is Phase.WARM_UP and _spec.vllm_extensions,
-            running_usage=_spec.vllm_extensions,
-            cache_salt=_spec.cache_salt,
-        )
-        if (wait_s := following.not_before_s - monotonic()) > 0:
-            gevent.sleep(wait_s)
-        record = self.client.run(
-            Send(
-                request_id=f"{following.number:06d}",
-                phase=following.phase,
-                stream=self.stream,
-                workload=_spec.workload,
-                prompt_id=following.prompt.prompt_id,
-                template=following.prompt.template,
-                prompt_repeat=following.prompt_repeat,
-                intended_send_s=following.intended_send_s,
-                body=body,
-            ),
-            _records.append,
-        )
-        _loop.completed(self.stream, record, monotonic())
-        self.environment.events.request.fire(
-            request_type="POST",
-            name=PATH,
-            response_time=(record.end_s - record.intended_send_s) * 1000,
-            response_length=record.completion_tokens or 0,
-            exception=None if record.ok else RuntimeError(record.error),
-            context={},
-        )
+    def drive(self) -> None:
+        """Everything this process sends."""
+        _process.drive(_runner.worker_index)
+        raise StopUser
 
 
-def _watch(environment: Any) -> None:
-    """Advance the loop between answers, report progress, and end when the loop or the parent has ended."""
-    reported_s = 0.0
-    while not _loop.finished:
-        gevent.sleep(TICK_S)
-        now_s = monotonic()
-        _loop.tick(now_s)
-        if os.getppid() != _parent:
+def _obey(environment: Any, msg: Any, **_: Any) -> None:
+    _process.obey(msg.data["order"], _runner.worker_index, msg.data["values"])
+
+
+def _listen(environment: Any, msg: Any, **_: Any) -> None:
+    if _coordinator is not None:
+        _coordinator.heard(msg.data["kind"], msg.data["index"], msg.data["values"])
+
+
+@events.init.add_listener
+def _take_roles(environment: Any, runner: Any, **_: Any) -> None:
+    global _runner
+    _runner = runner
+    if not isinstance(runner, MasterRunner):
+        runner.register_message(TO_WORKERS, _obey, concurrent=True)
+    if not isinstance(runner, WorkerRunner):
+        runner.register_message(TO_MASTER, _listen)
+    gevent.spawn(_end_with_parent, int(os.environ.get(PARENT_VARIABLE, "0")), runner)
+
+
+def _end_with_parent(parent: int, runner: Any) -> None:
+    """End when whoever started us has gone. A master is told its parent; a worker's is whoever it has now."""
+    parent = os.getppid() if isinstance(runner, WorkerRunner) or not parent else parent
+    while True:
+        if os.getppid() != parent:
             os._exit(1)
-        if now_s - reported_s >= PROGRESS_S:
-            reported_s = now_s
-            _emit(
-                "progress",
-                stage=str(_loop.stage),
-                requests=_loop.requests,
-                failed=_loop.failed,
-                output_tokens=_loop.output_tokens,
-            )
-    environment.runner.quit()
+        gevent.sleep(0.25)
 
 
 @events.test_start.add_listener
 def _start(environment: Any, **_: Any) -> None:
-    gevent.spawn(_watch, environment)
+    if not isinstance(environment.runner, WorkerRunner):
+        gevent.spawn(_coordinate, environment)
+
+
+def _coordinate(environment: Any) -> None:
+    global _coordinator
+    assert _spec is not None
+    _coordinator = Coordinator(
+        _spec,
+        to_workers=lambda order, **values: _order(order, values),
+        emit=_emit,
+        clock=monotonic,
+        sleep=gevent.sleep,
+        boot=boot_id(),
+    )
+    try:
+        parts = _coordinator.run()
+        _emit("saved", parts=parts)
+    except WorkerFailedError as error:
+        _emit("failed", reason=str(error))
+    finally:
+        environment.process_exit_code = 0
+        environment.runner.quit()
+        if environment.web_ui is not None:
+            environment.web_ui.stop()
+
+
+def _order(order: str, values: dict[str, Any]) -> None:
+    message = {"order": order, "values": values}
+    if isinstance(_runner, MasterRunner):
+        _runner.send_message(TO_WORKERS, message)
+    else:
+        gevent.spawn(_process.obey, order, 0, values)
 
 
 @events.quitting.add_listener
-def _save(environment: Any, **_: Any) -> None:
-    write_json_lines(_records, Path(_spec.records_path))
-    _emit("saved", records=len(_records))
-    environment.process_exit_code = 0
+def _exit_well(environment: Any, **_: Any) -> None:
+    environment.process_exit_code = environment.process_exit_code or 0

@@ -1,78 +1,79 @@
 """requests.parquet: one row per request, written and read in one place.
 
-The load child writes records as JSON lines (it must not spend the server's cores on columns); the parent
-turns them into Parquet through DuckDB. Times are monotonic seconds; see the cell's file for their relation
+A load process writes JSON lines (`loadtest/record_spool.py`); at its end they become Parquet through DuckDB, in a
+process of its own (`python -m loadtest.request_store LINES PARQUET`), because the load process must stay small.
+Several processes' files are merged into one. Times are monotonic seconds; see the cell's file for their relation
 to UTC.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import msgspec
+import numpy as np
 
 from accounting.errors import LoadError
-from accounting.records import Chunk, Outcome, Phase, RequestRecord
+from accounting.records import Chunks, Outcome, Phase, RequestRecord
+from loadtest.record_spool import CHUNK_COLUMNS, COLUMNS
 
-_COLUMNS = {
-    "request_id": "VARCHAR",
-    "phase": "VARCHAR",
-    "stream": "INTEGER",
-    "workload": "VARCHAR",
-    "prompt_id": "VARCHAR",
-    "template": "VARCHAR",
-    "prompt_repeat": "INTEGER",
-    "intended_send_s": "DOUBLE",
-    "sent_s": "DOUBLE",
-    "end_s": "DOUBLE",
-    "outcome": "VARCHAR",
-    "http_status": "INTEGER",
-    "error": "VARCHAR",
-    "finish_reason": "VARCHAR",
-    "prompt_tokens": "BIGINT",
-    "completion_tokens": "BIGINT",
-    "token_ids_count": "BIGINT",
-    "text_sha256": "VARCHAR",
-    "clock": "VARCHAR",
-    "first_text_s": "DOUBLE",
-    "first_text_censored": "BOOLEAN",
-    "chunks": "STRUCT(at_s DOUBLE, tokens BIGINT, censored BOOLEAN)[]",
-}
-
-
-def write_json_lines(records: Iterable[RequestRecord], path: Path) -> None:
-    """Write records as JSON lines, whole or not at all."""
-    encoder = msgspec.json.Encoder()
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.write_bytes(encoder.encode_lines(list(records)))
-    partial.replace(path)
+_TIMES = ("intended_send_s", "sent_s", "end_s", "first_text_s")
+_CONVERSION_MEMORY = "384MB"
+_ROWS_AT_ONCE = 500
 
 
 def convert_to_parquet(json_lines: Path, parquet: Path) -> None:
-    """Turn the child's JSON lines into Parquet and remove them.
+    """Turn a process's JSON lines into Parquet and remove them.
 
     Raises:
         LoadError: if the lines are missing or unreadable.
     """
     if not json_lines.exists():
         raise LoadError(f"the load generator left no records at {json_lines}")
+    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in (COLUMNS | CHUNK_COLUMNS).items())
+    _copy(
+        f"SELECT * FROM read_json(?, format='newline_delimited', columns={{{columns}}}, "
+        "maximum_object_size=67108864)",
+        [str(json_lines)],
+        parquet,
+    )
+    json_lines.unlink()
+
+
+def merge_parquets(parts: Sequence[tuple[Path, float]], parquet: Path) -> None:
+    """One file of all processes' records, in the order of intended sends, on one clock.
+
+    `parts` are (file, offset): seconds to take off the times of that file.
+
+    Raises:
+        LoadError: if a part is missing or unreadable.
+    """
+    selects = []
+    for path, offset_s in parts:
+        names = ", ".join(f"{name} - {offset_s!r} AS {name}" if name in _TIMES else name for name in COLUMNS)
+        at_s = f"list_transform(chunk_at_s, lambda stamp: stamp - {offset_s!r}) AS chunk_at_s"
+        rest = ", ".join(name for name in CHUNK_COLUMNS if name != "chunk_at_s")
+        selects.append(f"SELECT {names}, {at_s}, {rest} FROM read_parquet('{_quoted(path)}')")
+    _copy(" UNION ALL ".join(selects), [], parquet)
+
+
+def _copy(query: str, parameters: list[str], parquet: Path) -> None:
     partial = parquet.with_suffix(".partial")
-    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in _COLUMNS.items())
     try:
         with duckdb.connect() as connection:
+            connection.execute(f"SET memory_limit='{_CONVERSION_MEMORY}'")
+            connection.execute(f"SET temp_directory='{_quoted(parquet.parent / 'duckdb-spill')}'")
+            connection.execute("SET threads=1")
+            connection.execute("SET preserve_insertion_order=false")
             connection.execute(
-                f"COPY (SELECT * FROM read_json(?, format='newline_delimited', columns={{{columns}}}, "
-                "maximum_object_size=1073741824) ORDER BY intended_send_s) "
-                f"TO '{_quoted(partial)}' (FORMAT parquet)",
-                [str(json_lines)],
+                f"COPY ({query}) TO '{_quoted(partial)}' (FORMAT parquet, ROW_GROUP_SIZE 2048)", parameters
             )
     except duckdb.Error as error:
         raise LoadError(f"the load generator's records cannot be read: {error}") from error
     partial.replace(parquet)
-    json_lines.unlink()
 
 
 def read_records(parquet: Path) -> list[RequestRecord]:
@@ -81,21 +82,44 @@ def read_records(parquet: Path) -> list[RequestRecord]:
     Raises:
         LoadError: if the file is missing or damaged.
     """
+    return sorted(iterate_records(parquet), key=lambda record: record.intended_send_s)
+
+
+def iterate_records(parquet: Path) -> Iterator[RequestRecord]:
+    """Record by record, in the file's order.
+
+    Raises:
+        LoadError: if the file is missing or damaged.
+    """
+    names = (*COLUMNS, *CHUNK_COLUMNS)
     try:
         with duckdb.connect() as connection:
-            rows = connection.execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM read_parquet(?)", [str(parquet)]
-            ).fetchall()
+            cursor = connection.execute(f"SELECT {', '.join(names)} FROM read_parquet(?)", [str(parquet)])
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                for row in rows:
+                    yield _record(dict(zip(names, row, strict=True)))
     except duckdb.Error as error:
         raise LoadError(f"{parquet} cannot be read: {error}") from error
-    return [_record(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
 
 
 def _record(row: dict[str, Any]) -> RequestRecord:
-    chunks = tuple(Chunk(c["at_s"], c["tokens"], c["censored"]) for c in row.pop("chunks") or ())
+    at_s, tokens, censored, lag_s = (row.pop(name) or [] for name in CHUNK_COLUMNS)
+    chunks = Chunks(
+        np.array(at_s, dtype=np.float64),
+        np.array(tokens, dtype=np.int64),
+        np.array(censored, dtype=np.bool_),
+        np.array(lag_s, dtype=np.float32),  # null becomes NaN
+    )
     phase, outcome = Phase(row.pop("phase")), Outcome(row.pop("outcome"))
     return RequestRecord(**row, phase=phase, outcome=outcome, chunks=chunks)
 
 
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
+
+
+if __name__ == "__main__":
+    try:
+        convert_to_parquet(Path(sys.argv[1]), Path(sys.argv[2]))
+    except LoadError as error:
+        sys.exit(error.message)

@@ -1,30 +1,29 @@
-"""One connection, one request at a time, one record per request whatever happens to it.
+"""One client, one request at a time, one record per request whatever happens to it.
 
-Plain sockets, so that the instant at which a read returned is known: every event that came out of one read
-carries that stamp, and all but the last of them are marked as interval-censored (they arrived earlier, but
-nobody can say when). HTTP framing is h11's. Under Locust the socket module is gevent's; the code is the
-same.
+Every event that came out of one read carries that read's stamp, and all but the last of them are marked as
+interval-censored: they arrived after the read before it and no later than the stamp, but nobody can say when.
 """
 
 from __future__ import annotations
 
-import hashlib
-import socket
-import ssl
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urljoin, urlsplit
 
-import h11
-import msgspec
-
-from accounting.records import Chunk, Outcome, Phase, RequestRecord
-from loadtest.chat_request import DONE, PATH, Event, decode_event
+from accounting.records import Outcome, Phase, RequestRecord
+from loadtest.answer import ERROR_BYTES, Answer
+from loadtest.connection import Connection, Origin
+from loadtest.http_answer import HttpAnswer, HTTPParseError
+from loadtest.receive_clock import KERNEL
+from loadtest.request_body import PATHS
 from loadtest.sse import SseSplitter
 
-READ_BYTES = 65536
-ERROR_BYTES = 2000
+MAX_REDIRECTS = 3
+SAME_METHOD_REDIRECTS = (307, 308)  # the others turn a POST into a GET
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +39,10 @@ class Send:
     prompt_repeat: int
     intended_send_s: float
     body: bytes
-
-
-@dataclass
-class _Answer:
-    """What has been seen of the answer so far."""
-
-    sent_s: float | None = None
-    status: int | None = None
-    outcome: Outcome | None = None
-    error: str = ""
-    error_body: bytes = b""
-    finish_reason: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    token_ids: int | None = None
-    first_text_s: float | None = None
-    first_text_censored: bool = False
-    done: bool = False
-    chunks: list[Chunk] = field(default_factory=list)
-    text: hashlib._Hash = field(default_factory=hashlib.sha256)
-
-    def fail(self, outcome: Outcome, error: str) -> None:
-        """Keep the first failure: later ones are its consequences."""
-        if self.outcome is None:
-            self.outcome = outcome
-            self.error = error[:ERROR_BYTES]
+    session: str = ""
+    turn: int = 0
+    expected_tokens: int | None = None
+    keep_text: bool = False
 
 
 class StreamingClient:
@@ -75,136 +52,107 @@ class StreamingClient:
         self,
         base_url: str,
         *,
+        endpoint: str = "chat",
         timeout_s: float = 300.0,
         api_key: str | None = None,
+        worker: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        parts = urlsplit(base_url)
-        self._tls = parts.scheme == "https"
-        self._host = parts.hostname or "127.0.0.1"
-        self._port = parts.port or (443 if self._tls else 80)
-        self._path = parts.path.rstrip("/").removesuffix("/v1") + PATH
+        self._url = base_url.rstrip("/").removesuffix("/v1") + PATHS[endpoint]
         self._timeout_s = timeout_s
+        self._api_key = api_key
+        self._worker = worker
         self._clock = clock
-        self._headers = [
-            ("host", f"{self._host}:{self._port}"),
-            ("content-type", "application/json"),
-            ("accept", "text/event-stream"),
-            *([("authorization", f"Bearer {api_key}")] if api_key else []),
-        ]
-        self._socket: socket.socket | None = None
-        self._protocol = h11.Connection(h11.CLIENT)
+        self._heads: dict[str, bytes] = {}
+        self._connection: Connection | None = None
+        self.text = ""  # of the last answer, where `keep_text` asked for it
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def run(self, send: Send, sink: Callable[[RequestRecord], None]) -> RequestRecord:
         """Send one request, read its answer to the end, and hand its record to `sink`, come what may."""
-        answer = _Answer()
+        answer = Answer(keep_text=send.keep_text)
         try:
             self._exchange(send, answer)
         except TimeoutError:
             answer.fail(Outcome.TIMEOUT, f"no complete answer within {self._timeout_s:g} s")
         except OSError as error:
             answer.fail(Outcome.CONNECTION, str(error) or type(error).__name__)
-        except h11.RemoteProtocolError as error:
-            answer.fail(*_protocol_failure(answer, error))
         except BaseException:
             answer.fail(Outcome.CANCELLED, "the load was stopped")
+            record = self._record(send, answer)
             self.close()
-            sink(self._record(send, answer))
+            sink(record)
             raise
         record = self._record(send, answer)
         if not record.ok:
             self.close()
+        self.text = answer.content
         sink(record)
         return record
 
-    def _exchange(self, send: Send, answer: _Answer) -> None:
-        deadline = self._clock() + self._timeout_s
-        self._connect()
-        assert self._socket is not None
-        self._socket.settimeout(self._timeout_s)
-        head = h11.Request(
-            method="POST",
-            target=self._path,
-            headers=[*self._headers, ("content-length", str(len(send.body)))],
-        )
-        request = b"".join(
-            self._protocol.send(part) or b"" for part in (head, h11.Data(data=send.body), h11.EndOfMessage())
-        )
-        answer.sent_s = self._clock()
-        self._socket.sendall(request)
-        splitter = SseSplitter()
-        complete = False
-        while not complete:
-            remaining = deadline - self._clock()
-            if remaining <= 0:
-                raise TimeoutError
-            self._socket.settimeout(remaining)
-            received = self._socket.recv(READ_BYTES)
-            at_s = self._clock()
-            self._protocol.receive_data(received)
-            complete = self._take_read(at_s, splitter, answer)
-        self._finish(answer)
+    def _exchange(self, send: Send, answer: Answer) -> None:
+        deadline_s = self._clock() + self._timeout_s
+        url = self._url
+        for _ in range(MAX_REDIRECTS + 1):
+            reading = self._ask(url, send, answer, deadline_s)
+            if answer.outcome is not None or reading.location is None:
+                reading.finish()
+                return
+            url = urljoin(url, reading.location)
+            if not url.startswith(("http://", "https://")):
+                break
+        answer.fail(Outcome.HTTP_ERROR, f"HTTP {answer.status}: redirected too often, or to {url}")
 
-    def _connect(self) -> None:
-        """Reuse the connection unless the server has closed it meanwhile."""
-        if self._socket is not None and self._protocol.our_state is h11.DONE:
-            try:
-                self._protocol.start_next_cycle()
-            except h11.LocalProtocolError:
-                self.close()
-        if self._socket is not None and _has_ended(self._socket):
+    def _ask(self, url: str, send: Send, answer: Answer, deadline_s: float) -> _Reading:
+        """One request and its answer on the wire."""
+        connection = self._connected(Origin.of(urlsplit(url)), deadline_s)
+        request = self._head(url) + b"%d\r\n\r\n" % len(send.body) + send.body
+        answer.clock = connection.clock
+        reading = _Reading(answer, stamped=connection.clock == KERNEL)
+        if answer.sent_s is None:
+            answer.sent_s = self._clock()
+        connection.send(request, deadline_s - self._clock())
+        connection.receive(reading.take, max(deadline_s - self._clock(), 0.001))
+        connection.idle_since_s = self._clock()
+        if not reading.reusable:
             self.close()
-        if self._socket is None:
-            raw = socket.create_connection((self._host, self._port), timeout=self._timeout_s)
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket = (
-                ssl.create_default_context().wrap_socket(raw, server_hostname=self._host)
-                if self._tls
-                else raw
-            )
-            self._protocol = h11.Connection(h11.CLIENT)
+        return reading
 
-    def _take_read(self, at_s: float, splitter: SseSplitter, answer: _Answer) -> bool:
-        """Take everything one read delivered. True when the answer is complete."""
-        events: list[bytes] = []
-        complete = False
-        while True:
-            event = self._protocol.next_event()
-            if event is h11.NEED_DATA:
-                break
-            if isinstance(event, h11.Response):
-                answer.status = event.status_code
-            elif isinstance(event, h11.Data):
-                if answer.status == 200:
-                    events += splitter.feed(bytes(event.data))
-                else:
-                    answer.error_body += bytes(event.data)[:ERROR_BYTES]
-            elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)) or event is h11.PAUSED:
-                complete = True
-                break
-        last = len(events) - 1
-        for index, data in enumerate(events):
-            take_event(answer, data, at_s, censored=index < last or splitter.pending)
-        return complete
+    def _connected(self, origin: Origin, deadline_s: float) -> Connection:
+        """Reuse the connection unless the server has closed it meanwhile or it leads elsewhere."""
+        if self._connection is not None and not (
+            self._connection.origin == origin and self._connection.usable
+        ):
+            self.close()
+        if self._connection is None:
+            self._connection = Connection(origin, timeout_s=max(deadline_s - self._clock(), 0.001))
+        return self._connection
 
-    def _finish(self, answer: _Answer) -> None:
-        if answer.status is None:
-            answer.fail(Outcome.CONNECTION, "the server closed the connection without an answer")
-        elif answer.status != 200:
-            body = answer.error_body.decode("utf-8", "replace").strip()
-            answer.fail(Outcome.HTTP_ERROR, f"HTTP {answer.status}: {body}")
-        elif not answer.done:
-            answer.fail(Outcome.TRUNCATED, "the stream ended without its [DONE] mark")
-        elif answer.completion_tokens is None:
-            answer.fail(Outcome.GARBAGE, "the stream carried no usage")
+    def _head(self, url: str) -> bytes:
+        """The request's head up to the length of its body. The key goes to the origin it was given for only."""
+        if url not in self._heads:
+            parts = urlsplit(url)
+            origin = Origin.of(parts)
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            lines = [
+                f"POST {target} HTTP/1.1",
+                f"Host: {origin.header}",
+                "Content-Type: application/json",
+                "Accept: text/event-stream",
+                "User-Agent: kilotoken",
+            ]
+            if self._api_key and origin == Origin.of(urlsplit(self._url)):
+                lines.append(f"Authorization: Bearer {self._api_key}")
+            self._heads[url] = "\r\n".join([*lines, "Content-Length: "]).encode()
+        return self._heads[url]
 
-    def _record(self, send: Send, answer: _Answer) -> RequestRecord:
+    def _record(self, send: Send, answer: Answer) -> RequestRecord:
+        ok = answer.outcome is None
         return RequestRecord(
             request_id=send.request_id,
             phase=send.phase,
@@ -215,7 +163,7 @@ class StreamingClient:
             prompt_repeat=send.prompt_repeat,
             intended_send_s=send.intended_send_s,
             sent_s=answer.sent_s,
-            end_s=self._clock(),
+            end_s=answer.last_read_s if ok and answer.last_read_s is not None else self._clock(),
             outcome=answer.outcome or Outcome.OK,
             http_status=answer.status,
             error=answer.error,
@@ -223,67 +171,114 @@ class StreamingClient:
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
             token_ids_count=answer.token_ids,
-            text_sha256=answer.text.hexdigest(),
-            clock="user",
+            text_sha256=answer.text_sha256(),
+            clock=answer.clock,
             first_text_s=answer.first_text_s,
             first_text_censored=answer.first_text_censored,
-            chunks=tuple(answer.chunks),
+            chunks=answer.chunks(),
+            worker=self._worker,
+            session=send.session,
+            turn=send.turn,
+            expected_tokens=send.expected_tokens,
+            unstamped_reads=answer.unstamped_reads,
+            retry_after_s=answer.retry_after_s,
         )
 
 
-def take_event(answer: _Answer, data: bytes, at_s: float, *, censored: bool) -> None:
-    """Account for one event: text, tokens, finish, usage, error."""
-    if data == DONE:
-        answer.done = True
-        return
-    try:
-        event = decode_event(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        answer.fail(Outcome.GARBAGE, f"an event is not the expected JSON ({error}): {data[:200]!r}")
-        return
-    if event.error is not None:
-        answer.fail(Outcome.STREAM_ERROR, msgspec.json.encode(event.error).decode())
-        return
-    tokens = _take_usage(answer, event)
-    text = ""
-    for choice in event.choices:
-        text += choice.delta.text
-        answer.finish_reason = choice.finish_reason or answer.finish_reason
-        if choice.token_ids is not None:
-            answer.token_ids = (answer.token_ids or 0) + len(choice.token_ids)
-    if text:
-        answer.text.update(text.encode("utf-8", "surrogatepass"))
-        if answer.first_text_s is None:
-            answer.first_text_s, answer.first_text_censored = at_s, censored
-    known = answer.chunks[-1].tokens if answer.chunks else 0
-    carries_tokens = bool(text) or (tokens is not None and tokens > (known or 0))
-    if event.choices and carries_tokens:
-        answer.chunks.append(Chunk(at_s, tokens, censored))
+class _Reading:
+    """Turns the reads of one HTTP answer into events of the answer."""
+
+    def __init__(self, answer: Answer, *, stamped: bool) -> None:
+        self._answer = answer
+        self._stamped = stamped
+        self._http = HttpAnswer(self._on_head, self._on_body)
+        self._splitter = SseSplitter()
+        self._events: list[bytes] = []
+        self._streams = False
+        self._body = b""
+        self.location: str | None = None
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection may carry another request."""
+        return self._http.complete and bool(self._http.should_keep_alive())
+
+    def take(self, data: bytes, at_s: float, lag_s: float | None) -> bool:
+        """Take everything one read delivered. True when the answer is complete, or can never be."""
+        answer = self._answer
+        try:
+            self._http.feed(data)
+        except HTTPParseError as error:
+            self._deliver(at_s, lag_s)
+            if answer.status is None:
+                answer.fail(Outcome.GARBAGE, f"the answer is not HTTP: {error}")
+            elif not data:
+                answer.fail(Outcome.TRUNCATED, "the connection closed before the answer was complete")
+            else:
+                answer.fail(Outcome.GARBAGE, f"the answer's framing is broken: {error}")
+            return True
+        if data:
+            answer.last_read_s = at_s
+        if self._events:
+            self._deliver(at_s, lag_s)
+        return self._http.complete or not data
+
+    def _deliver(self, at_s: float, lag_s: float | None) -> None:
+        events, self._events = self._events, []
+        unstamped = self._stamped and lag_s is None
+        if unstamped:
+            self._answer.unstamped_reads += 1
+        lag = math.nan if lag_s is None else lag_s
+        pending = unstamped or self._splitter.pending
+        last = len(events) - 1
+        for index, data in enumerate(events):
+            self._answer.take(data, at_s, lag, censored=pending or index < last)
+
+    def _on_head(self, http: HttpAnswer) -> None:
+        self._answer.status = http.status
+        if http.status in SAME_METHOD_REDIRECTS:
+            self.location = http.headers.get("location")
+        self._streams = http.status == 200 and "text/event-stream" in http.headers.get("content-type", "")
+
+    def _on_body(self, data: bytearray) -> None:
+        if self._streams:
+            self._events += self._splitter.feed(bytes(data))
+        elif len(self._body) < ERROR_BYTES:
+            self._body += data[:ERROR_BYTES]
+
+    def finish(self) -> None:
+        """Say what is wrong with an answer that has ended, if anything is."""
+        answer, status = self._answer, self._answer.status
+        if answer.outcome is not None:
+            return
+        said = self._body.decode("utf-8", "replace").strip()
+        if status is None:
+            answer.fail(Outcome.CONNECTION, "the server closed the connection without an answer")
+        elif status != 200:
+            answer.retry_after_s = _retry_after_s(self._http.headers.get("retry-after"))
+            to = self._http.headers.get("location")
+            elsewhere = f" (redirected to {to}: give that address)" if to and 300 <= status < 400 else ""
+            answer.fail(Outcome.HTTP_ERROR, f"HTTP {status}{elsewhere}: {said}")
+        elif not self._http.complete:
+            answer.fail(Outcome.TRUNCATED, "the connection closed before the answer was complete")
+        elif not self._streams:
+            kind = self._http.headers.get("content-type", "no content type")
+            answer.fail(Outcome.GARBAGE, f"the answer is no event stream but {kind}: {said[:200]}")
+        elif not answer.done:
+            answer.fail(Outcome.TRUNCATED, "the stream ended without its [DONE] mark")
+        elif answer.completion_tokens is None:
+            answer.fail(Outcome.GARBAGE, "the stream carried no usage")
 
 
-def _take_usage(answer: _Answer, event: Event) -> int | None:
-    if event.usage is None:
+def _retry_after_s(header: str | None) -> float | None:
+    """Seconds that a Retry-After header asks for: a number, or a date (RFC 9110, 10.2.3)."""
+    if header is None:
         return None
-    answer.prompt_tokens = event.usage.prompt_tokens
-    answer.completion_tokens = event.usage.completion_tokens
-    return event.usage.completion_tokens
-
-
-def _protocol_failure(answer: _Answer, error: Exception) -> tuple[Outcome, str]:
-    if answer.status is None:
-        return Outcome.GARBAGE, f"the answer is not HTTP: {error}"
-    return Outcome.TRUNCATED, f"the connection closed before the answer was complete: {error}"
-
-
-def _has_ended(connection: socket.socket) -> bool:
-    """Whether an idle connection is readable: then the server closed it (or sent what it should not)."""
-    if isinstance(connection, ssl.SSLSocket):
-        return False
-    connection.setblocking(False)
     try:
-        connection.recv(1, socket.MSG_PEEK)
-    except (BlockingIOError, InterruptedError):
-        return False
-    except OSError:
-        return True
-    return True
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None

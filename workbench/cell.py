@@ -20,10 +20,10 @@ import msgspec
 
 from accounting.counters import CounterSample
 from accounting.errors import LoadError, ServerError
-from loadtest.closed_loop import Stage
-from loadtest.config import LoadSpec
-from loadtest.launch import LoadProcess
-from loadtest.request_store import convert_to_parquet
+from loadtest.config import ClosedLoop, LoadSpec, Output, Stages
+from loadtest.launch import Distribution, LoadProcess
+from loadtest.request_store import merge_parquets
+from loadtest.stages import Stage
 from serving.endpoints import ServerEndpoints
 from serving.scrape import parse_page
 from workbench.experiment import Experiment
@@ -57,7 +57,9 @@ class _Observed:
     stages: dict[str, float] = field(default_factory=dict)
     gave_up: str = ""
     metrics_error: str = ""
-    saved: bool = False
+    failed: str = ""
+    parts: list[dict[str, Any]] | None = None  # the load processes' files, once they are saved
+    load_pid: int | None = None
 
 
 def load_spec(
@@ -73,26 +75,32 @@ def load_spec(
     return LoadSpec(
         base_url=server.base_url,
         model=server.model_name,
-        streams=cell.streams,
+        arrivals=ClosedLoop(cell.streams),
         workload=workload_source,
         workload_seed=experiment.workload_seed,
         order_seed=block.order_seed,
         slice_index=cell.slice_index,
         slice_count=cell.slice_count,
-        max_tokens=experiment.output.max_tokens,
-        ignore_eos=experiment.output.ignore_eos,
-        warm_up_s=window.warm_up_s,
-        window_s=window.minimum_s + EDGE_MARGIN_S,
-        window_limit_s=window.limit_s + EDGE_MARGIN_S,
-        completions_per_stream=window.completions_per_stream,
+        output=Output("fixed" if experiment.output.ignore_eos else "free", experiment.output.max_tokens),
+        stages=Stages(
+            warm_up_s=window.warm_up_s,
+            window_s=window.minimum_s + EDGE_MARGIN_S,
+            window_limit_s=window.limit_s + EDGE_MARGIN_S,
+            completions=window.completions_per_stream * cell.streams,
+        ),
         request_timeout_s=experiment.request_timeout_s,
-        records_path=str(records),
+        records_dir=str(records),
         vllm_extensions=server.is_vllm,
     )
 
 
 def run_cell(
-    spec: LoadSpec, server: ServerUnderTest, directory: CellDirectory, *, report: Callable[[Progress], None]
+    spec: LoadSpec,
+    server: ServerUnderTest,
+    directory: CellDirectory,
+    *,
+    report: Callable[[Progress], None],
+    distribution: Distribution = Distribution(),  # noqa: B008 - frozen
 ) -> None:
     """Run one cell and leave its files.
 
@@ -103,7 +111,7 @@ def run_cell(
     directory.path.mkdir(parents=True)
     observed = _Observed()
     try:
-        _measure(spec, server, directory, observed, report)
+        _measure(spec, server, directory, observed, report, distribution)
     except (ServerError, LoadError):
         server.explain_death("in mid-cell")
         raise
@@ -115,6 +123,7 @@ def _measure(
     directory: CellDirectory,
     observed: _Observed,
     report: Callable[[Progress], None],
+    distribution: Distribution,
 ) -> None:
     with server.endpoints() as endpoints:
         observed.metrics_error = _metrics_missing(endpoints)
@@ -124,10 +133,10 @@ def _measure(
             # A deployed server does not open the reset; prompts of another salt share no block with earlier ones.
             spec = msgspec.structs.replace(spec, cache_salt=secrets.token_hex(8))
         _edge(IDLE_BEFORE, endpoints, directory, observed)
-        _drive(spec, server, endpoints, directory, observed, report)
+        _drive(spec, server, endpoints, directory, observed, report, distribution)
         _wait_idle(endpoints, server, observed)
         _edge(IDLE_AFTER, endpoints, directory, observed)
-    convert_to_parquet(Path(spec.records_path), directory.requests)
+    _gather(observed, directory)
     if observed.samples:
         _write_counters(observed.samples, directory.counters)
     _write_facts(directory, observed, caches_reset=caches_reset, cache_salted=bool(spec.cache_salt))
@@ -153,15 +162,21 @@ def _drive(
     directory: CellDirectory,
     observed: _Observed,
     report: Callable[[Progress], None],
+    distribution: Distribution,
 ) -> None:
-    expected_s = spec.warm_up_s + spec.window_s + 5.0
+    expected_s = spec.stages.warm_up_s + spec.stages.ramp_s + spec.stages.window_s + 5.0
     started = time.monotonic()
     next_sample_s = started
     last: tuple[float, int] | None = None
     log_path = directory.path / "load.log"
     with LoadProcess(
-        spec, spec_path=directory.path / "load.json", log_path=log_path, api_key=server.api_key
+        spec,
+        spec_path=directory.path / "load.json",
+        log_path=log_path,
+        api_key=server.api_key,
+        distribution=distribution,
     ) as load:
+        observed.load_pid = load.pid
         for event in load.events(every_s=0.25):
             server.check_alive("in mid-cell")
             if event is not None:
@@ -176,7 +191,9 @@ def _drive(
                 observed.samples.append(parse_page(endpoints.metrics_page()))
         server.check_alive("in mid-cell")
         load.finish()
-    if not observed.saved:
+    if observed.failed:
+        raise LoadError(f"the load generator could not go on: {observed.failed}", hint=f"See {log_path}.")
+    if observed.parts is None:
         raise LoadError(f"the load generator ended without saving its records; see {log_path}")
 
 
@@ -193,9 +210,19 @@ def _hear(
         case "gave_up":
             observed.gave_up = str(event["reason"])
         case "saved":
-            observed.saved = True
+            observed.parts = event["parts"]
+        case "failed":
+            observed.failed = str(event["reason"])
         case _:
             pass
+
+
+def _gather(observed: _Observed, directory: CellDirectory) -> None:
+    """One file of what every load process recorded, on this machine's clock."""
+    parts = observed.parts or []
+    merge_parquets([(Path(part["path"]), part["offset_s"]) for part in parts], directory.requests)
+    for part in parts:
+        Path(part["path"]).unlink(missing_ok=True)
 
 
 def _edge(name: str, endpoints: ServerEndpoints, directory: CellDirectory, observed: _Observed) -> None:
@@ -256,6 +283,7 @@ def _write_facts(
             "stages_s": observed.stages,
             "metrics_error": observed.metrics_error,
             "gave_up": observed.gave_up,
+            "load_processes": observed.parts,
             "edges": {
                 name: {"at_s": sample.at_s, "uncertainty_s": sample.uncertainty_s}
                 for name, sample in observed.edges.items()

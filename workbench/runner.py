@@ -81,7 +81,7 @@ class Runner:
                     block,
                     cell,
                     server,
-                    cell_directory.path / "records.jsonl",
+                    cell_directory.path / "records",
                     workload_source(self.run.path, cell.workload),
                 )
                 label = self.progress.cell_started(block, cell)

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
+import gevent
 import pytest
 
 from accounting import latency
 from accounting.records import Outcome, Phase, RequestRecord
-from loadtest.chat_request import request_body
+from loadtest.load_spec_examples import load_spec
+from loadtest.request_body import request_body
 from loadtest.streaming_client import Send, StreamingClient
 from loadtest.workloads import Message, Prompt, Split
 from serving.fake_server import FakeServerConfig, RunningFakeServer, Timing, parse_fault_script
@@ -19,7 +21,8 @@ PROMPT = Prompt("chat-1", "chat", "t", Split.MEASURED, (Message("user", "Tell me
 
 
 def ask(client: StreamingClient, *, model: str = "fake-model", token_ids: bool = True) -> RequestRecord:
-    body = request_body(PROMPT, model=model, max_tokens=24, ignore_eos=True, return_token_ids=token_ids)
+    spec = load_spec(model=model)
+    body = request_body(spec, PROMPT, max_tokens=24, exactly=True, return_token_ids=token_ids)
     kept: list[RequestRecord] = []
     send = Send("000001", Phase.MEASURED, 0, "chat", PROMPT.prompt_id, "t", 0, time.monotonic(), body)
     record = client.run(send, kept.append)
@@ -55,13 +58,14 @@ def test_one_connection_carries_many_requests_and_a_closed_one_is_replaced() -> 
     with ExitStack() as stack, RunningFakeServer(quick) as server:
         client = stack.enter_context(closing(StreamingClient(server.url)))
         assert ask(client).ok
-        first = client._socket
+        first = client._connection
+        assert first is not None
         assert ask(client).ok
-        assert client._socket is first
-        client._socket.shutdown(socket.SHUT_WR)  # the server answers by closing its side
+        assert client._connection is first
+        first._socket.shutdown(socket.SHUT_WR)  # the server answers by closing its side
         time.sleep(0.3)
         assert ask(client).ok
-        assert client._socket is not first
+        assert client._connection is not first
 
 
 @pytest.mark.parametrize(
@@ -203,3 +207,77 @@ def test_a_stream_without_usage_is_no_measurement() -> None:
         record = ask_once(url, token_ids=False)
     assert record.outcome is Outcome.GARBAGE
     assert "usage" in record.error
+
+
+def test_the_kernels_stamp_tells_the_truth_to_a_client_that_was_busy_elsewhere() -> None:
+    """The second event comes while the client's event loop does something else for 150 ms."""
+    busy: list[float] = []
+
+    def be_busy() -> None:
+        until = time.monotonic() + 0.25
+        while time.monotonic() < until:
+            pass
+        busy.append(until)
+
+    parts = [(0.0, HEAD + event("a", 1)), (0.2, event("b", 2)), (0.3, event("c", 3)), (0.05, END)]
+    with scripted_server(parts) as url:
+        gevent.spawn_later(0.1, be_busy)  # from 0.1 s to 0.35 s, over the arrival at 0.2 s
+        record = ask_once(url, token_ids=False)
+    assert record.ok, record.error
+    assert record.clock == "kernel"
+    gap = record.chunks[1].at_s - record.chunks[0].at_s
+    assert gap == pytest.approx(0.2, abs=0.05)
+    assert record.chunks[1].lag_s is not None
+    assert record.chunks[1].lag_s > 0.1
+    assert busy[0] - record.chunks[1].at_s > 0.1
+    assert max(latency.client_lags_s(record)) == pytest.approx(record.chunks[1].lag_s, abs=1e-6)
+
+
+def test_a_redirect_that_keeps_the_method_is_followed_and_the_key_stays_at_home() -> None:
+    with RunningFakeServer(FakeServerConfig(timing=Timing(ttft_s=0.01, tpot_s=0.001))) as there:
+        moved = (
+            f"HTTP/1.1 307 Moved\r\nlocation: {there.url}/v1/chat/completions\r\n"
+            "content-length: 0\r\nconnection: close\r\n\r\n"
+        ).encode()
+        with scripted_server([(0.0, moved)]) as url:
+            record = ask_once(url, api_key="secret")
+    assert record.ok, record.error
+    assert record.completion_tokens == 24
+
+
+def test_a_redirect_that_would_change_the_method_names_where_to_go() -> None:
+    moved = b"HTTP/1.1 301 Moved\r\nlocation: https://elsewhere/v1\r\ncontent-length: 0\r\n\r\n"
+    with scripted_server([(0.0, moved)]) as url:
+        record = ask_once(url)
+    assert record.outcome is Outcome.HTTP_ERROR
+    assert "https://elsewhere/v1" in record.error
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None)]
+)
+def test_a_429_carries_the_servers_wish(header: str, seconds: float | None) -> None:
+    busy = f"HTTP/1.1 429 Busy\r\nx-empty:\r\nretry-after: {header}\r\ncontent-length: 4\r\n\r\nbusy"
+    with scripted_server([(0.0, busy.encode())]) as url:
+        record = ask_once(url)
+    assert (record.http_status, record.outcome) == (429, Outcome.HTTP_ERROR)
+    assert record.retry_after_s == seconds
+
+
+def test_an_answer_that_does_not_stream_is_not_taken_for_one() -> None:
+    whole = b'{"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(whole)
+    with scripted_server([(0.0, head + whole)]) as url:
+        record = ask_once(url)
+    assert record.outcome is Outcome.GARBAGE
+    assert "no event stream" in record.error
+
+
+def test_headers_split_anywhere_and_interim_answers_are_read() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+    answer = interim + HEAD + event("é", 4) + END
+    for cut in range(0, len(interim + HEAD) + 30, 7):
+        with scripted_server([(0.0, answer[:cut]), (0.02, answer[cut:])]) as url:
+            record = ask_once(url, token_ids=False)
+        assert record.ok, (cut, record.error)
+        assert record.completion_tokens == 4
