@@ -58,6 +58,9 @@ def prompts_for(spec: LoadSpec, *, keep_order: bool) -> Prompts:
                 slice_count=spec.slice_count,
             )
         )
+    if spec.output.kind == "natural":
+        lengths = read_lengths(spec)
+        by_phase[Phase.MEASURED] = [p for p in by_phase[Phase.MEASURED] if p.prompt_id in lengths]
     return Prompts(by_phase)
 
 
@@ -132,16 +135,16 @@ class Asker:
         """How many tokens to allow, and whether exactly so many are wanted."""
         output = self._spec.output
         if output.kind == "natural" and phase is Phase.MEASURED:
-            natural = self._lengths.get(length_key(prompt, turn))
+            natural = self._lengths.get(turn_key(prompt.prompt_id, turn))
             return (natural, True) if natural else (output.tokens, False)
         if prompt.output_tokens is not None and output.kind == "fixed":
             return prompt.output_tokens, True
         return min(output.tokens, prompt.max_tokens or output.tokens), output.kind == "fixed"
 
 
-def length_key(prompt: Prompt, turn: int) -> str:
-    """Under which name a prompt's natural length is kept."""
-    return f"{prompt.prompt_id}#{turn}" if turn else prompt.prompt_id
+def turn_key(prompt_id: str, turn: int) -> str:
+    """Under which name the natural length of a prompt's turn is kept."""
+    return f"{prompt_id}#{turn}" if turn else prompt_id
 
 
 def read_lengths(spec: LoadSpec) -> dict[str, int]:

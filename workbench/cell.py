@@ -7,6 +7,8 @@ reset prefix cache (or salt it, where the server does not open the reset) -> pag
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -20,6 +22,7 @@ import msgspec
 
 from accounting.counters import CounterSample
 from accounting.errors import LoadError, ServerError
+from accounting.host_noise import HostSample
 from loadtest.config import ClosedLoop, LoadSpec, Output, Stages
 from loadtest.launch import Distribution, LoadProcess
 from loadtest.request_store import merge_parquets
@@ -27,6 +30,8 @@ from loadtest.stages import Stage
 from serving.endpoints import ServerEndpoints
 from serving.scrape import parse_page
 from workbench.experiment import Experiment
+from workbench.host_sampler import HostSampler, write_host_samples
+from workbench.local_server import listening_pids
 from workbench.plan import BlockPlan, CellPlan
 from workbench.run_directory import CellDirectory, write_json
 from workbench.server_under_test import ServerUnderTest
@@ -59,7 +64,7 @@ class _Observed:
     metrics_error: str = ""
     failed: str = ""
     parts: list[dict[str, Any]] | None = None  # the load processes' files, once they are saved
-    load_pid: int | None = None
+    host: list[HostSample] = field(default_factory=list)
 
 
 def load_spec(
@@ -101,17 +106,18 @@ def run_cell(
     *,
     report: Callable[[Progress], None],
     distribution: Distribution = Distribution(),  # noqa: B008 - frozen
+    always_salt: bool = False,
 ) -> None:
-    """Run one cell and leave its files.
+    """Run one cell and leave its files. `always_salt`: its prompts may share no cached block with any later ones.
 
     Raises:
         ServerError: if the server died, or nothing but failures came back.
         LoadError: if the load generator failed.
     """
-    directory.path.mkdir(parents=True)
+    directory.path.mkdir(parents=True, exist_ok=True)
     observed = _Observed()
     try:
-        _measure(spec, server, directory, observed, report, distribution)
+        _measure(spec, server, directory, observed, report, distribution, always_salt=always_salt)
     except (ServerError, LoadError):
         server.explain_death("in mid-cell")
         raise
@@ -124,12 +130,14 @@ def _measure(
     observed: _Observed,
     report: Callable[[Progress], None],
     distribution: Distribution,
+    *,
+    always_salt: bool,
 ) -> None:
     with server.endpoints() as endpoints:
         observed.metrics_error = _metrics_missing(endpoints)
         _wait_idle(endpoints, server, observed)
         caches_reset = endpoints.reset_prefix_cache()
-        if not caches_reset and server.is_vllm:
+        if server.is_vllm and (always_salt or not caches_reset):
             # A deployed server does not open the reset; prompts of another salt share no block with earlier ones.
             spec = msgspec.structs.replace(spec, cache_salt=secrets.token_hex(8))
         _edge(IDLE_BEFORE, endpoints, directory, observed)
@@ -139,6 +147,7 @@ def _measure(
     _gather(observed, directory)
     if observed.samples:
         _write_counters(observed.samples, directory.counters)
+    write_host_samples(observed.host, directory.host)
     _write_facts(directory, observed, caches_reset=caches_reset, cache_salted=bool(spec.cache_salt))
     if observed.gave_up:
         raise ServerError(
@@ -176,7 +185,8 @@ def _drive(
         api_key=server.api_key,
         distribution=distribution,
     ) as load:
-        observed.load_pid = load.pid
+        ours = (os.getpid(), *listening_pids(server.base_url))
+        sampler = HostSampler(lambda: ours)
         for event in load.events(every_s=0.25):
             server.check_alive("in mid-cell")
             if event is not None:
@@ -186,9 +196,11 @@ def _drive(
                     rate = (tokens - last[1]) / (now - last[0]) if last else None
                     last = (now, tokens)
                     report(Progress(event["stage"], rate, min((now - started) / expected_s, 1.0)))
-            if time.monotonic() >= next_sample_s and not observed.metrics_error:
+            if time.monotonic() >= next_sample_s:
                 next_sample_s = time.monotonic() + SAMPLE_EVERY_S
-                observed.samples.append(parse_page(endpoints.metrics_page()))
+                observed.host.append(sampler.sample())
+                if not observed.metrics_error:
+                    observed.samples.append(parse_page(endpoints.metrics_page()))
         server.check_alive("in mid-cell")
         load.finish()
     if observed.failed:
@@ -223,6 +235,8 @@ def _gather(observed: _Observed, directory: CellDirectory) -> None:
     merge_parquets([(Path(part["path"]), part["offset_s"]) for part in parts], directory.requests)
     for part in parts:
         Path(part["path"]).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            Path(part["path"]).parent.rmdir()
 
 
 def _edge(name: str, endpoints: ServerEndpoints, directory: CellDirectory, observed: _Observed) -> None:

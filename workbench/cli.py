@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from accounting.errors import ConfigError, Interrupted, KilotokenError, MachineError
+from workbench.cli_load import load, load_worker
 from workbench.cli_models import models_app
 from workbench.experiment import load_experiment, load_server, load_server_config
 from workbench.terminal import JsonFlag, err, out, print_json
@@ -284,6 +285,8 @@ def quality(
         out.print(quality_table(documents))
 
 
+app.command("load")(load)
+app.command("load-worker")(load_worker)
 app.add_typer(models_app, name="models")
 
 

@@ -6,7 +6,8 @@
     blocks/<block>.<n>/    attempt n at a block
         block.json         status: running, finished, failed, interrupted; start-up seconds
         server/            command.json, server.log, resolved.json
-        cells/<cell>/      load.json, requests.parquet, counters.parquet, metrics_*.prom, cell.json
+        cells/<cell>/      load.json, requests.parquet, counters.parquet, host.jsonl,
+                       metrics_*.prom, cell.json
     measures.json          requests and counters -> measures, no price in it
     cost.json              measures x price
     comparison.json        arms against the baseline
@@ -54,6 +55,11 @@ class CellDirectory:
     def counters(self) -> Path:
         """One-second samples of the server's counters and gauges."""
         return self.path / "counters.parquet"
+
+    @property
+    def host(self) -> Path:
+        """One-second samples of what the machine's CPUs did."""
+        return self.path / "host.jsonl"
 
     @property
     def facts(self) -> Path:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
-_MOVING = re.compile(r" \(\d+ s\)$| \d+%$|\b\d+ of \d+ ")
+_MOVING = re.compile(r" \(\d+ s\)$| \d+%$|\b\d+ of \d+ |, \d+ tokens/s$")
 
 
 @contextmanager

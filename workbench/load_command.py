@@ -1,0 +1,155 @@
+"""What `kilotoken load` does: one cell against a server that runs already, measured, judged, kept in a directory.
+
+load.json  load.log  requests.parquet  host.jsonl       what was told, what came back, what else the host did
+counters.parquet  metrics_*.prom  cell.json             where the server has vLLM's metrics
+summary.json                                            what is printed
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from accounting.errors import ConfigError, MachineError, RunError
+from loadtest.launch import Distribution, worker_processes
+from loadtest.workloads import load_workload
+from serving.free_port import claim_port
+from workbench.cell import Progress, run_cell
+from workbench.experiment import AttachSection, validated
+from workbench.load_measures import measure_load
+from workbench.load_request import LoadRequest
+from workbench.natural_lengths import with_natural_lengths
+from workbench.run_directory import CellDirectory, write_json
+from workbench.server_under_test import ServerUnderTest, attached_server
+from workbench.status_line import status_line
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The load's processes as the user wants them: workers started by hand, their meeting place, a web page."""
+
+    by_hand: bool = False
+    bind: str = "127.0.0.1:5557"
+    web_port: int | None = None
+
+    def distribution(self) -> Distribution:
+        """As the launcher takes it.
+
+        Raises:
+            ConfigError: if the address is none.
+            MachineError: if a port is taken.
+        """
+        host, port = host_and_port(self.bind, option="--bind") if self.by_hand else ("127.0.0.1", 0)
+        web = None if self.web_port is None else claim_port(self.web_port)
+        return Distribution(self.by_hand, (host, claim_port(port, host)), web)
+
+
+def run_load(
+    request: LoadRequest,
+    *,
+    url: str,
+    model: str | None,
+    api_key_env: str | None,
+    out_dir: Path | None,
+    crew: Crew,
+    console: Console,
+) -> dict[str, Any]:
+    """Load the server and measure it; the document that is printed, also in `summary.json`.
+
+    Raises:
+        ConfigError: for wrong options, before anything is sent.
+        ServerError: if nobody answers, or nothing but failures comes back.
+        LoadError: if the load generator fails.
+    """
+    attach = validated(
+        AttachSection,
+        {
+            "url": url,
+            **({"model": model} if model else {}),
+            **({"api_key_env": api_key_env} if api_key_env else {}),
+        },
+        origin="--url",
+    )
+    # Options are checked against a server that is not asked yet: a typing mistake must not wait for the network.
+    request.spec(base_url=url, model="", vllm_extensions=True, records_dir="")
+    distribution = crew.distribution()
+    directory = CellDirectory(_new_directory(out_dir, request))
+    with attached_server(attach) as server, status_line(console) as say:
+        say("reading the workload")
+        spec = request.spec(
+            base_url=server.base_url,
+            model=server.model_name,
+            vllm_extensions=server.is_vllm,
+            records_dir=str(directory.path.resolve() / "records"),
+        )
+        load_workload(spec.workload, seed=spec.workload_seed)
+        spec = with_natural_lengths(spec, server, directory, say=say)
+        if crew.by_hand:
+            say(f"waiting for {spec.processes} workers: kilotoken load-worker {crew.bind}")
+        run_cell(spec, server, directory, report=lambda p: say(_progress(p)), distribution=distribution)
+    document = measure_load(spec, directory, server=_about(server))
+    write_json(directory.path / "summary.json", document)
+    return document
+
+
+def _progress(progress: Progress) -> str:
+    rate = f", {progress.output_tokens_per_s:.0f} tokens/s" if progress.output_tokens_per_s else ""
+    return f"{progress.stage.replace('_', '-')}{rate}"
+
+
+def _about(server: ServerUnderTest) -> dict[str, Any]:
+    return {
+        "url": server.base_url,
+        "model": server.model_name,
+        "version": server.version,
+        "is_vllm": server.is_vllm,
+    }
+
+
+def _new_directory(given: Path | None, request: LoadRequest) -> Path:
+    name = request.trace or request.workload or "chat"
+    stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in name.split("?")[0].split("/")[-1])[:40]
+    path = given or Path("loads") / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{stem}"
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunError(
+            f"{path} is not empty.", hint="What is measured needs a directory of its own: give another --out."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.rmdir()  # the cell makes it, and fails if somebody else does
+    except OSError as error:
+        raise MachineError(f"{path} cannot be made: {error.strerror or error}.") from error
+    return path
+
+
+def host_and_port(text: str, *, option: str) -> tuple[str, int]:
+    """HOST:PORT in two.
+
+    Raises:
+        ConfigError: if it is not that.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigError(f"{option} {text!r} is not HOST:PORT.", hint="For example 10.0.0.5:5557.")
+    return host.strip("[]"), int(port)
+
+
+def run_workers(master: str, *, processes: int, api_key_env: str | None, console: Console) -> None:
+    """Lend this machine to a load that is decided elsewhere, until it ends.
+
+    Raises:
+        ConfigError: if the address or the key's variable is wrong.
+        LoadError: if a worker ends badly.
+    """
+    host, port = host_and_port(master, option="MASTER")
+    key = os.environ.get(api_key_env) if api_key_env else None
+    if api_key_env and not key:
+        raise ConfigError(f"--api-key-env: the environment variable {api_key_env} is not set.")
+    console.print(f"{processes} worker{'s' if processes > 1 else ''} for {host}:{port}; Ctrl-C ends them.")
+    worker_processes(host, port, processes=processes, api_key=key)

@@ -1,0 +1,160 @@
+"""The files of one load -> the document that `kilotoken load` prints: what was measured, and whether to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import msgspec
+
+from accounting.errors import ConfigError
+from accounting.evidence import CellFacts
+from accounting.load_summary import summarise
+from accounting.records import Phase, RequestRecord
+from loadtest.arrivals import RateProfile, achieved_arrivals
+from loadtest.config import ClosedLoop, LoadSpec, OpenLoop
+from loadtest.workloads import Prompt, Split, load_workload
+from loadtest.workloads.prefix_hits import implied_hit_share
+from workbench.cell_data import CellData, read_cell
+from workbench.measures import _reconciliation, _speed
+from workbench.natural_lengths import length_facts
+from workbench.plan import BlockPlan, CellPlan
+from workbench.run_directory import BlockDirectory, CellDirectory
+
+
+def measure_load(
+    spec: LoadSpec,
+    directory: CellDirectory,
+    *,
+    server: dict[str, Any],
+    calibrated_tokens_per_s: float | None = None,
+    kv_block_tokens: int | None = None,
+) -> dict[str, Any]:
+    """Everything about one load.
+
+    `calibrated_tokens_per_s`: how many this machine's client can take; `kv_block_tokens`: the server's KV block,
+    if it says so.
+    """
+    data = read_cell(_BLOCK, _CELL, _LoadDirectory(directory.path))
+    start_s, end_s = _window(data, spec)
+    speed, reconciliation = _speed(data), _reconciliation(data, spec.output.tokens)
+    drafts = speed["drafts"]
+    counted = data.window is not None
+    known = _facts(spec, data.facts, calibrated_tokens_per_s)
+    document = summarise(
+        data.records,
+        start_s,
+        end_s,
+        known,
+        reconciled=reconciliation["reconciled"] if counted else None,
+        reconciliation_reason=reconciliation["reason"],
+        drafts=drafts,
+    )
+    document["server"] = server | {
+        name: speed[name]
+        for name in (
+            "output_tokens_per_s",
+            "prompt_tokens",
+            "acceptance_length",
+            "acceptance_rate",
+            "tokens_per_step",
+            "prefix_cache_hit_share",
+            "preemptions",
+        )
+    }
+    document["reconciliation"] = reconciliation
+    document["caches_reset"] = data.caches_reset
+    document["cache_salted"] = data.cache_salted
+    document["load"] = _about_load(spec)
+    document["arrivals"] = None if isinstance(spec.arrivals, ClosedLoop) else _arrivals(data.records)
+    document["prefix_hits"] = _prefix_hits(
+        spec, data.records, speed["prefix_cache_hit_share"], kv_block_tokens
+    )
+    return document
+
+
+class _LoadDirectory(BlockDirectory):
+    """A load is one cell in a directory of its own."""
+
+    def cell(self, cell: CellPlan) -> CellDirectory:
+        """The directory itself."""
+        return CellDirectory(self.path)
+
+
+_CELL = CellPlan("load", "load", 1, 0, 1)
+_BLOCK = BlockPlan("load", "load", 1, 0, (_CELL,))
+
+
+def _window(data: CellData, spec: LoadSpec) -> tuple[float, float]:
+    """The window's edges. Where the number of requests was given, all of them are inside, whenever they were sent."""
+    start_s, end_s = data.window_edges_s
+    if spec.stages.requests is not None:
+        first = [r.intended_send_s for r in data.records if r.phase is Phase.MEASURED]
+        start_s = min([start_s, *first])
+    return start_s, end_s
+
+
+def _facts(spec: LoadSpec, facts: CellFacts, calibrated_tokens_per_s: float | None) -> CellFacts:
+    arrivals = spec.arrivals
+    rate = None
+    if isinstance(arrivals, OpenLoop):
+        rate = RateProfile(arrivals.rates).last_rate
+    steady = isinstance(arrivals, ClosedLoop) or (isinstance(arrivals, OpenLoop) and len(arrivals.rates) == 1)
+    return replace(
+        facts,
+        streams=arrivals.streams if isinstance(arrivals, ClosedLoop) else None,
+        offered_rate_per_s=rate if steady else None,
+        rate_changes=not steady,
+        calibrated_tokens_per_s=calibrated_tokens_per_s,
+    )
+
+
+def _about_load(spec: LoadSpec) -> dict[str, Any]:
+    """What was asked for; with natural lengths also how many there are."""
+    about: dict[str, Any] = msgspec.to_builtins(spec)
+    for name in ("records_dir", "cache_salt"):
+        del about[name]
+    workload = load_workload(spec.workload, seed=spec.workload_seed)
+    about["description"], about["synthetic"] = workload.description, workload.synthetic or None
+    if spec.output.kind == "natural":
+        about["natural_lengths"] = length_facts(spec.output.lengths_path)
+        del about["output"]["lengths_path"]
+    return about
+
+
+def _arrivals(records: Sequence[RequestRecord]) -> dict[str, Any]:
+    """Intended against achieved arrivals of all measured requests."""
+    measured = [r for r in records if r.phase is Phase.MEASURED and r.turn == 0]
+    achieved = achieved_arrivals([r.intended_send_s for r in measured], [r.sent_s for r in measured])
+    return asdict(achieved) | {"share_sent": achieved.share_sent}
+
+
+def _prefix_hits(
+    spec: LoadSpec, records: Sequence[RequestRecord], achieved: float | None, kv_block_tokens: int | None
+) -> dict[str, Any] | None:
+    """Achieved prefix-cache hits against what the prompts' own tokens imply, where the prompts are exact tokens."""
+    by_id: dict[str, Prompt] = {}
+    for prompt in load_workload(spec.workload, seed=spec.workload_seed).of(Split.MEASURED):
+        if prompt.token_ids is None:
+            return None
+        by_id[prompt.prompt_id] = prompt
+    sent = [r for r in records if r.phase is Phase.MEASURED and r.sent_s is not None]
+    sent.sort(key=lambda record: record.sent_s or 0.0)
+    if kv_block_tokens is None:
+        return {
+            "achieved": achieved,
+            "implied": None,
+            "reason": "the server does not say how large its KV blocks are",
+        }
+    try:
+        implied = implied_hit_share((by_id[r.prompt_id] for r in sent), block_tokens=kv_block_tokens)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return {
+        "achieved": achieved,
+        "implied": implied.share,
+        "block_tokens": kv_block_tokens,
+        "requests": implied.requests,
+        "reason": None,
+    }

@@ -1,0 +1,40 @@
+"""Which process of this machine is the server under test: its CPU time is the measurement, not the host's noise."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+import psutil
+
+
+def listening_pids(base_url: str) -> tuple[int, ...]:
+    """Processes that listen on the port of a server on this machine; empty for one elsewhere, or another user's."""
+    url = urlsplit(base_url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    if not _is_here(url.hostname or ""):
+        return ()
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return ()
+    return tuple(
+        sorted(
+            {
+                c.pid
+                for c in connections
+                if c.pid is not None and c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port
+            }
+        )
+    )
+
+
+def _is_here(host: str) -> bool:
+    """Whether the name leads to the loopback interface or to an address of this machine."""
+    try:
+        addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    own = {a.address for interface in psutil.net_if_addrs().values() for a in interface}
+    return any(ipaddress.ip_address(str(a).split("%")[0]).is_loopback or a in own for a in addresses)
