@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accounting.missing import Measured, measured, not_measured
 
 CONFIDENCE = 0.99
+#: What is quoted of every latency.
+PERCENTILES = (0.5, 0.95, 0.99)
 
 
 @cache
@@ -32,9 +36,23 @@ def sample_floor(quantile: float, confidence: float = CONFIDENCE) -> int:
     return n
 
 
-def percentile(samples: Sequence[float], quantile: float) -> Measured:
+def percentile(samples: Sequence[float] | NDArray[np.floating], quantile: float) -> Measured:
     """The quantile of the samples (linear interpolation), or the reason why it cannot be quoted."""
     floor = sample_floor(quantile)
     if len(samples) < floor:
         return not_measured(f"{len(samples)} samples; p{quantile * 100:g} needs {floor}")
-    return measured(float(np.quantile(np.asarray(samples, dtype=float), quantile)))
+    return measured(float(np.quantile(np.asarray(samples), quantile)))
+
+
+def quoted(samples: Sequence[float] | NDArray[np.floating]) -> dict[str, Any]:
+    """`PERCENTILES` by name ("p50"), None below their floors; `samples`, and the `reason` for what is None."""
+    names = {f"p{q * 100:g}": q for q in PERCENTILES}
+    unquoted = [name for name, q in names.items() if len(samples) < sample_floor(q)]
+    quotable = [name for name in names if name not in unquoted]
+    found = np.quantile(np.asarray(samples), [names[name] for name in quotable]) if quotable else ()
+    values = dict(zip(quotable, map(float, found), strict=True))
+    needs = " and ".join(f"{name} needs {sample_floor(names[name])}" for name in unquoted)
+    return {name: values.get(name) for name in names} | {
+        "samples": len(samples),
+        "reason": f"{len(samples)} samples; {needs}" if unquoted else None,
+    }

@@ -1,0 +1,144 @@
+"""Did the load client keep up? How late it sent and how late it read, and when that is material.
+
+By the kernel's clock a late read does not move a stamp; it delays the stream's next request, and it lets events share
+a read, which censors their stamps. By the client's own clock a late read cannot be seen at all, except in events
+that share a read. Late sending is part of TTFT, which starts at the intended send.
+
+Floors (1 ms in the median and the mean, 5 ms at p99) are the error that the calibration allows. Above them a lag is material
+relative to what is measured: docs/verdicts.md says why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accounting import latency
+from accounting.records import RequestRecord
+
+FLOOR_S = 0.001
+P99_FLOOR_S = 0.005
+#: Of TTFT's median: what lateness in sending may add to it.
+SEND_SHARE_OF_TTFT = 0.02
+P99_SEND_SHARE_OF_TTFT = 0.10
+#: Of TPOT's median: what the client may hold an event for, on average.
+LAG_SHARE_OF_TPOT = 0.10
+P99_LAG_SHARE_OF_TPOT = 1.0
+#: A p99 looks at one answer in a hundred: it must not be decided by answers whose first stamp is void.
+VOIDED_SHARE = 0.01
+CENSORED_SHARE_BY_USER_CLOCK = 0.10
+#: Below so many requests a p99 of sends is their maximum.
+MINIMUM_FOR_P99 = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLag:
+    """How late the client was. Times in seconds, None where the clock cannot know or there is no sample.
+
+    `clock` is "kernel" or "user"; `lag_*` from the kernel's stamp until the client had the bytes; `send_*` actual
+    minus intended send; `voided_ttft_share` of answers whose first text shared a read.
+    """
+
+    clock: str | None
+    lag_mean_s: float | None
+    lag_p50_s: float | None
+    lag_p99_s: float | None
+    send_p50_s: float | None
+    send_p99_s: float | None
+    censored_share: float | None
+    voided_ttft_share: float | None
+    unstamped_reads: int
+
+
+def one_clock(records: Sequence[RequestRecord]) -> tuple[str | None, list[RequestRecord]]:
+    """The clock of most answered records, and the records stamped by it: two clocks never share a distribution.
+
+    Records without any event carry no stamp and are kept.
+    """
+    counted = Counter(r.clock for r in records if len(r.chunks))
+    if not counted:
+        return None, list(records)
+    clock = max(counted, key=lambda name: (counted[name], name == "kernel"))
+    return clock, [r for r in records if r.clock == clock or not len(r.chunks)]
+
+
+def client_lag(records: Sequence[RequestRecord]) -> ClientLag:
+    """Measure the client on the requests of a window. By one clock: give what `one_clock` kept."""
+    clock = next((r.clock for r in records if len(r.chunks)), None)
+    lags = all_lags_s(records)
+    sends = np.array([lag for r in records if (lag := latency.send_lag_s(r)) is not None])
+    first = [r.first_text_censored for r in records if r.ok and r.first_text_s is not None]
+    return ClientLag(
+        clock=clock,
+        lag_mean_s=float(lags.mean(dtype=np.float64)) if len(lags) else None,
+        lag_p50_s=_quantile(lags, 0.5),
+        lag_p99_s=_quantile(lags, 0.99),
+        send_p50_s=_quantile(sends, 0.5),
+        send_p99_s=_quantile(sends, 0.99) if len(sends) >= MINIMUM_FOR_P99 else None,
+        censored_share=latency.censored_share(records),
+        voided_ttft_share=sum(first) / len(first) if first else None,
+        unstamped_reads=sum(r.unstamped_reads for r in records),
+    )
+
+
+def all_lags_s(records: Sequence[RequestRecord]) -> NDArray[np.float32]:
+    """The lag of every event; empty by the client's own clock."""
+    parts = [latency.client_lags_s(r) for r in records]
+    return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+
+def client_findings(lag: ClientLag, *, ttft_p50_s: float | None, tpot_p50_s: float | None) -> list[str]:
+    """What voids throughput and tails: the client held streams or sends back for a material time on average."""
+    found = []
+    limit_s = max(FLOOR_S, SEND_SHARE_OF_TTFT * (ttft_p50_s or 0.0))
+    if lag.send_p50_s is not None and lag.send_p50_s > limit_s:
+        found.append(f"the client sent {_ms(lag.send_p50_s)} late in the median, {_ms(limit_s)} may be")
+    limit_s = max(FLOOR_S, LAG_SHARE_OF_TPOT * (tpot_p50_s or 0.0))
+    if lag.lag_mean_s is not None and lag.lag_mean_s > limit_s:
+        found.append(
+            f"the client read events {_ms(lag.lag_mean_s)} late on average, {_ms(limit_s)} may be"
+            + (f" (TPOT is {_ms(tpot_p50_s)})" if tpot_p50_s else "")
+        )
+    return found
+
+
+def client_tail_findings(lag: ClientLag, *, ttft_p50_s: float | None, tpot_p50_s: float | None) -> list[str]:
+    """What voids the tails only: one request or event in a hundred was late, or its stamp is void."""
+    found = []
+    limit_s = max(P99_FLOOR_S, P99_SEND_SHARE_OF_TTFT * (ttft_p50_s or 0.0))
+    if lag.send_p99_s is not None and lag.send_p99_s > limit_s:
+        found.append(f"the client sent {_ms(lag.send_p99_s)} late at p99, {_ms(limit_s)} may be")
+    limit_s = max(P99_FLOOR_S, P99_LAG_SHARE_OF_TPOT * (tpot_p50_s or 0.0))
+    if lag.lag_p99_s is not None and lag.lag_p99_s > limit_s:
+        found.append(f"the client read events {_ms(lag.lag_p99_s)} late at p99, {_ms(limit_s)} may be")
+    if lag.voided_ttft_share is not None and lag.voided_ttft_share > VOIDED_SHARE:
+        found.append(f"{lag.voided_ttft_share:.1%} of first tokens shared a read: their TTFT is void")
+    if (
+        lag.clock == "user"
+        and lag.censored_share is not None
+        and lag.censored_share > CENSORED_SHARE_BY_USER_CLOCK
+    ):
+        found.append(f"{lag.censored_share:.1%} of events shared a read, and the clock is the client's own")
+    return found
+
+
+def rate_finding(tokens_per_s: float | None, calibrated_tokens_per_s: float | None) -> str:
+    """Whether the cell was faster than what this machine's client was calibrated for; empty if not."""
+    if tokens_per_s is None or calibrated_tokens_per_s is None or tokens_per_s <= calibrated_tokens_per_s:
+        return ""
+    return (
+        f"{tokens_per_s:.0f} tokens/s, and the client of this machine is calibrated to "
+        f"{calibrated_tokens_per_s:.0f}"
+    )
+
+
+def _quantile(samples: NDArray[np.floating], quantile: float) -> float | None:
+    return float(np.quantile(samples, quantile)) if len(samples) else None
+
+
+def _ms(value_s: float) -> str:
+    return f"{value_s * 1000:.1f} ms"

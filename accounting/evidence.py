@@ -1,0 +1,148 @@
+"""From records and a window to what a verdict is judged from: the one place where the parts are put together.
+
+`kilotoken run` and `kilotoken load` judge by the same code; what only one of them knows is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accounting import latency
+from accounting.answer_length import LengthCheck, check_lengths
+from accounting.client_lag import (
+    ClientLag,
+    client_findings,
+    client_lag,
+    client_tail_findings,
+    one_clock,
+    rate_finding,
+)
+from accounting.host_noise import HostNoise, HostSample, host_noise
+from accounting.records import Phase, RequestRecord
+from accounting.saturation import Saturation, saturation
+from accounting.steady_window import Steadiness, steadiness
+from accounting.verdicts import CellEvidence
+from accounting.window_series import WindowSeries, bin_edges, window_series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFacts:
+    """What the records do not say of a cell.
+
+    `streams` in a closed loop, `offered_rate_per_s` in an open one; `rate_changes` where arrivals ramp, step or
+    replay a trace: throughput then moves with them and is not asked to be steady. `queue`: the server's own count of
+    running and waiting requests at (equally spaced) instants of the window, where it gives one.
+    """
+
+    streams: int | None = None
+    offered_rate_per_s: float | None = None
+    rate_changes: bool = False
+    queue: NDArray[np.float64] | None = None
+    host_samples: Sequence[HostSample] = ()
+    calibrated_tokens_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFindings:
+    """Everything found in a window. `in_window`: measured requests meant to be sent in it; `timed`: those of them
+    with the clock that most were stamped by (`left_out` have another one and are in no latency).
+    """
+
+    in_window: list[RequestRecord]
+    timed: list[RequestRecord]
+    series: WindowSeries
+    throughput: Steadiness
+    tpot: Steadiness
+    ttft: Steadiness
+    saturation: Saturation | None
+    client: ClientLag
+    noise: HostNoise
+    lengths: LengthCheck
+    evidence: CellEvidence
+
+    @property
+    def left_out(self) -> int:
+        """Requests in the window that another clock stamped."""
+        return len(self.in_window) - len(self.timed)
+
+
+def find(records: Sequence[RequestRecord], start_s: float, end_s: float, known: CellFacts) -> WindowFindings:
+    """Look at a window from every side. `evidence` lacks what only the caller knows (reconciliation, caches...)."""
+    in_window = [r for r in records if r.phase is Phase.MEASURED and start_s <= r.intended_send_s < end_s]
+    _, timed = one_clock(in_window)
+    series = window_series(records, bin_edges(start_s, end_s))
+    throughput, tpot, ttft = (
+        steadiness(values, name)
+        for values, name in (
+            (series.tokens_per_s, "throughput"),
+            (series.tpot_s, "TPOT"),
+            (series.ttft_s, "TTFT"),
+        )
+    )
+    client, noise = client_lag(timed), host_noise(known.host_samples, start_s, end_s)
+    lengths, full = check_lengths(in_window), _saturation(series, known)
+    gated = (tpot,) if known.rate_changes else (throughput, tpot)
+    medians = {
+        "ttft_p50_s": _median([v for r in timed if (v := latency.ttft_s(r)) is not None]),
+        "tpot_p50_s": _median([v for r in timed if (v := latency.tpot_s(r)) is not None]),
+    }
+    too_fast = rate_finding(float(series.tokens_per_s.mean()), known.calibrated_tokens_per_s)
+    evidence = CellEvidence(
+        window_s=end_s - start_s,
+        streams=known.streams,
+        offered_rate_per_s=known.offered_rate_per_s,
+        in_flight=float(series.in_flight.mean()),
+        completions=sum(r.ok and start_s <= r.end_s < end_s for r in records),
+        requests=len(in_window),
+        failed=sum(not r.ok for r in in_window),
+        repeated_prompts=sum(r.prompt_repeat > 0 for r in in_window),
+        declared_lengths=lengths.reason,
+        client=tuple(filter(None, [*client_findings(client, **medians), too_fast])),
+        client_tails=tuple(client_tail_findings(client, **medians)),
+        noise=noise.reason,
+        saturation=full.reason if full else "",
+        drift=tuple(s.reason for s in gated if s.reason),
+    )
+    return WindowFindings(
+        in_window, timed, series, throughput, tpot, ttft, full, client, noise, lengths, evidence
+    )
+
+
+def _saturation(series: WindowSeries, known: CellFacts) -> Saturation | None:
+    """None in a closed loop: its streams wait, so nothing piles up."""
+    if known.streams is not None:
+        return None
+    queue = known.queue if known.queue is not None else series.in_flight
+    return saturation(
+        queue, series.ttft_s, sent=float(series.sent.sum()), answered=float(series.answered.sum())
+    )
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+def plain_findings(found: WindowFindings) -> dict[str, Any]:
+    """The findings as plain values for measures.json: what was looked at, also where nothing was found."""
+    return {
+        "steadiness": {
+            "tokens_per_s": _plain_steadiness(found.throughput),
+            "tpot": _plain_steadiness(found.tpot),
+            "ttft": _plain_steadiness(found.ttft),
+        },
+        "saturation": None if found.saturation is None else asdict(found.saturation),
+        "client": asdict(found.client) | {"left_out_by_clock": found.left_out},
+        "host": asdict(found.noise),
+        "declared_lengths": asdict(found.lengths),
+    }
+
+
+def _plain_steadiness(steady: Steadiness) -> dict[str, Any]:
+    if not steady.judged:
+        return {"judged": False, "reason": "the window is too short to test for drift"}
+    return {"judged": True, **asdict(steady)}

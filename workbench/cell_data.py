@@ -1,0 +1,178 @@
+"""A finished cell, read from its files: requests, counters at the window's edges, samples in between.
+
+Tolerant of older run directories: what they lack is not measured, never zero.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from accounting import metric_names
+from accounting.counters import CounterChange, CounterSample, difference
+from accounting.errors import RunError
+from accounting.evidence import CellFacts
+from accounting.records import Phase, RequestRecord
+from accounting.trend import MINIMUM_VALUES
+from accounting.window_series import MOST_BINS
+from loadtest.request_store import read_records
+from serving.endpoints import MetricsPage
+from serving.scrape import parse_page
+from workbench.cell import IDLE_AFTER, IDLE_BEFORE, WINDOW_END, WINDOW_START
+from workbench.host_sampler import read_host_samples
+from workbench.plan import BlockPlan, CellPlan
+from workbench.run_directory import BlockDirectory, CellDirectory, RunDirectory
+
+
+@dataclass(frozen=True)
+class CellData:
+    """A finished cell, read from its files. `window` is None where the server exposes no counters."""
+
+    block: BlockPlan
+    cell: CellPlan
+    records: list[RequestRecord]
+    in_window: list[RequestRecord]
+    window_s: float
+    window_edges_s: tuple[float, float]
+    window_uncertainty_s: float
+    window: CounterChange | None
+    idle_to_idle: CounterChange | None
+    caches_reset: bool
+    cache_salted: bool
+    metrics_error: str
+    busy_share: float | None
+    facts: CellFacts
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """Arm, workload, streams, repeat."""
+        return self.block.arm, self.cell.workload, self.cell.streams, self.block.repeat
+
+
+def read_cell(block: BlockPlan, cell: CellPlan, attempt: BlockDirectory) -> CellData:
+    """Read one finished cell.
+
+    Raises:
+        RunError: if a file is missing or damaged.
+    """
+    directory = attempt.cell(cell)
+    try:
+        facts: dict[str, Any] = json.loads(directory.facts.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{directory.facts} cannot be read: {error}",
+            hint=f"Remove {attempt.path} and run the block again with --resume.",
+        ) from error
+    records = read_records(directory.requests)
+    if WINDOW_END not in facts["edges"]:
+        raise RunError(f"{directory.facts} has no steady window: the cell did not finish.")
+    start_s, end_s = (facts["edges"][name]["at_s"] for name in (WINDOW_START, WINDOW_END))
+    window = idle = None
+    uncertainty_s = 0.0
+    if not facts["metrics_error"]:
+        pages = {
+            name: _page(directory, name, facts)
+            for name in (IDLE_BEFORE, WINDOW_START, WINDOW_END, IDLE_AFTER)
+        }
+        window = difference(pages[WINDOW_START], pages[WINDOW_END])
+        idle = difference(pages[IDLE_BEFORE], pages[IDLE_AFTER])
+        uncertainty_s = window.uncertainty_s
+    return CellData(
+        block,
+        cell,
+        records,
+        [r for r in records if _sent_inside(r, start_s, end_s)],
+        end_s - start_s,
+        (start_s, end_s),
+        uncertainty_s,
+        window,
+        idle,
+        facts["caches_reset"],
+        facts.get("cache_salted", False),
+        facts["metrics_error"],
+        _busy_share(directory, start_s, end_s),
+        _cell_facts(directory, cell, facts, start_s, end_s),
+    )
+
+
+def host_file(directory: CellDirectory) -> Path:
+    """One-second samples of what the machine's CPUs did."""
+    return directory.path / "host.jsonl"
+
+
+def _cell_facts(
+    directory: CellDirectory, cell: CellPlan, facts: dict[str, Any], start_s: float, end_s: float
+) -> CellFacts:
+    """What the cell's files say beside its requests; older run directories say less."""
+    host = host_file(directory)
+    return CellFacts(
+        streams=cell.streams,
+        offered_rate_per_s=facts.get("offered_rate_per_s"),
+        rate_changes=facts.get("rate_changes", False),
+        queue=_queue(directory, start_s, end_s),
+        host_samples=read_host_samples(host) if host.exists() else (),
+        calibrated_tokens_per_s=facts.get("calibrated_tokens_per_s"),
+    )
+
+
+def _page(directory: CellDirectory, name: str, facts: dict[str, Any]) -> CounterSample:
+    edge = facts["edges"][name]
+    try:
+        text = directory.metrics_page(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{directory.metrics_page(name)} cannot be read: {error}") from error
+    at_s, uncertainty_s = edge["at_s"], edge["uncertainty_s"]
+    return parse_page(MetricsPage(text, at_s - uncertainty_s, at_s + uncertainty_s))
+
+
+def _sent_inside(record: RequestRecord, start_s: float, end_s: float) -> bool:
+    return record.phase is Phase.MEASURED and start_s <= record.intended_send_s < end_s
+
+
+def _busy_share(directory: CellDirectory, start_s: float, end_s: float) -> float | None:
+    """Share of one-second samples inside the window with a request running (usage basis).
+
+    A lower bound: vLLM moves this gauge when a step returns, so during the first prefill of an idle server it
+    still reads 0.
+    """
+    if not directory.counters.exists():
+        return None
+    with duckdb.connect() as connection:
+        row = connection.execute(
+            "SELECT avg((value > 0)::DOUBLE) FROM read_parquet(?) WHERE name = ? AND at_s BETWEEN ? AND ?",
+            [str(directory.counters), metric_names.REQUESTS_RUNNING, start_s, end_s],
+        ).fetchone()
+    return row[0] if row else None
+
+
+def _queue(directory: CellDirectory, start_s: float, end_s: float) -> NDArray[np.float64] | None:
+    """Running and waiting requests by the server's own count, second by second, at most `MOST_BINS` means of them."""
+    if not directory.counters.exists():
+        return None
+    gauges = [metric_names.REQUESTS_RUNNING, metric_names.REQUESTS_WAITING]
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "SELECT sum(value) FROM read_parquet(?) WHERE list_contains(?, name) AND at_s BETWEEN ? AND ? "
+            "GROUP BY at_s ORDER BY at_s",
+            [str(directory.counters), gauges, start_s, end_s],
+        ).fetchall()
+    values = np.array([row[0] for row in rows], dtype=float)
+    if len(values) < MINIMUM_VALUES:
+        return None
+    return np.array([part.mean() for part in np.array_split(values, min(len(values), MOST_BINS))])
+
+
+def read_finished_cells(run: RunDirectory) -> list[CellData]:
+    """Every cell of every finished block, in plan order."""
+    cells = []
+    for block in run.plan().blocks:
+        attempt = run.finished(block)
+        if attempt is not None:
+            cells += [read_cell(block, cell, attempt) for cell in block.cells]
+    return cells
