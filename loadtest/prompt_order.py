@@ -14,8 +14,8 @@ def ordered_slice(
     """Shuffle by seed, then take one of `slice_count` equal, disjoint slices.
 
     The order depends on the seed alone, so every arm of a repeat sees the same prompts in the same order,
-    and two cells of one server life never share a prompt. A trace's prompts (those with a time of arrival) are
-    not shuffled: which of them find their beginning cached depends on who came before. Their slices are
+    and two cells of one server life never share a prompt. A trace's prompts (those with a time of arrival)
+    are not shuffled: which of them find their beginning cached depends on who came before. Their slices are
     stretches of the trace, one after the other.
 
     Raises:
@@ -30,7 +30,7 @@ def ordered_slice(
 
 
 def in_order(prompts: Sequence[Prompt], *, seed: int) -> list[Prompt]:
-    """All prompts in the order in which they are sent: by time of arrival where they have one, else by seed."""
+    """All prompts in the order in which they are sent: by time of arrival if they have one, else by seed."""
     timed = [(prompt.at_s, prompt) for prompt in prompts if prompt.at_s is not None]
     if timed and len(timed) == len(prompts):
         return [prompt for _, prompt in sorted(timed, key=lambda pair: pair[0])]

@@ -1,7 +1,7 @@
 """How Azure's LLM inference traces of 2023 (code, conversation) and 2024 become arrivals.
 
-CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens. The trace says nothing of shared prefixes: every
-prompt is one block of its own, and a prefix cache can hit none of them.
+CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens. The trace says nothing of shared prefixes:
+every prompt is one block of its own, and a prefix cache can hit none of them.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ def _rows(path: Path, raw: bytes) -> Iterator[tuple[int, datetime, int, int]]:
     header = next(reader, [])
     if sorted(header) != sorted(COLUMNS):
         raise ConfigError(
-            f"{path}, line 1: the columns are {', '.join(header) or 'missing'}. An Azure trace has "
+            f"{path}, line 1: the columns are {', '.join(header)[:80] or 'missing'}. An Azure trace has "
             f"{', '.join(COLUMNS)}.",
-            hint="The 2025 multimodal traces have other columns and are not read.",
+            hint="The multimodal traces of 2025 have other columns and are not read.",
         )
     order = [header.index(column) for column in COLUMNS]
     aware: bool | None = None

@@ -1,4 +1,4 @@
-"""Which workload a name means: a generated one, a file of prompts or of a trace, declared lengths, or a mix."""
+"""Which workload a name means: a generated one, a file, a trace, declared lengths, or a mix."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class _QuestionOptions(msgspec.Struct, frozen=True):
 def load_workload(name_or_path: str, *, seed: int, base_dir: Path | None = None) -> Workload:
     """The workload of that name.
 
-    A name is one of WORKLOADS; a path (looked up from `base_dir`), with its format before it (`mt-bench:path`)
-    or one that the file's content leaves no doubt about, and options behind it (`?limit=100`); `synthetic:`
-    with lengths; or a mix of these (`chat*0.7+copy*0.3`). `seed` decides what is generated or drawn; a file of
-    prompts says everything itself and ignores it.
+    A name is one of WORKLOADS; a path (looked up from `base_dir`), with its format before it
+    (`mt-bench:path`) or one that the file's content leaves no doubt about, and options behind it
+    (`?limit=100`); `synthetic:` with lengths; or a mix of these (`chat*0.7+copy*0.3`). `seed` decides what
+    is generated or drawn; a file of prompts says everything itself and ignores it.
 
     Raises:
         ConfigError: naming what is unknown, cannot be read or cannot be used, and what is allowed.
@@ -65,7 +65,7 @@ def load_workload(name_or_path: str, *, seed: int, base_dir: Path | None = None)
 
 
 def files_of(name_or_path: str, *, base_dir: Path | None = None) -> tuple[Path, ...]:
-    """Every file that the name reads, a ServeGen profile's dataset too: what a run must keep to stand alone."""
+    """Every file that the name reads, a ServeGen profile's dataset too: what a run must keep."""
     found: list[Path] = []
     for name, _ in split_mix(name_or_path) or [(name_or_path, 1.0)]:
         source = split_source(name, FORMATS)
@@ -98,8 +98,20 @@ def _placed(path: str, base_dir: Path | None) -> Path:
 
 def _read(source: SourceName, name: str, *, seed: int, base_dir: Path | None) -> Workload:
     path = _placed(source.path, base_dir)
-    file_format = source.format or _format_of(path, name)
-    pairs: Mapping[str, str] = option_pairs(source.options, origin=name)
+    pairs = option_pairs(source.options, origin=name)
+    if not source.format:
+        return _read_as(_format_of(path, name), path, pairs, name=name, seed=seed)
+    try:
+        return _read_as(source.format, path, pairs, name=name, seed=seed)
+    except ConfigError as error:
+        other = _other_format(path, source.format)
+        hint = (
+            f"{error.hint} The content looks like {other}: `{other}:{source.path}`." if other else error.hint
+        )
+        raise ConfigError(error.message, hint=hint.strip(), details=error.details) from error
+
+
+def _read_as(file_format: str, path: Path, pairs: Mapping[str, str], *, name: str, seed: int) -> Workload:
     if file_format in TRACES:
         workload = f"{file_format}-{path.name.partition('.')[0]}"
         return TRACES[file_format](path, name=workload, pairs=pairs, seed=seed)
@@ -109,6 +121,15 @@ def _read(source: SourceName, name: str, *, seed: int, base_dir: Path | None) ->
     if file_format == "sharegpt":
         return read_sharegpt(path, name=f"sharegpt-{path.stem}", limit=limit)
     return read_jsonl(path, limit=limit)
+
+
+def _other_format(path: Path, given: str) -> str | None:
+    """The format that a file refused as `given` seems to have, if it is another one."""
+    try:
+        found = format_of(path)
+    except ConfigError:
+        return None
+    return found if found != given else None
 
 
 def _format_of(path: Path, name: str) -> str:

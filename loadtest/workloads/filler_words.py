@@ -1,7 +1,7 @@
-"""Which words stand in for tokens where a server takes text only: common ones, each one token in most vocabularies.
+"""Which words stand in for tokens where a server takes text only: common ones, mostly one token each.
 
-A text of N such words has about N tokens (1.00 per word with the tokenizer of SmolLM2, 1.01 with TinyLlama's); the
-answer's `usage` says how many it had. The words mean nothing together.
+A text of N such words has about N tokens (1.00 per word with the tokenizer of SmolLM2, 1.01 with
+TinyLlama's); the answer's `usage` says how many it had. The words mean nothing together.
 """
 
 from __future__ import annotations

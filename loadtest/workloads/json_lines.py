@@ -1,4 +1,4 @@
-"""How a file with one JSON value per line is read, and what a fault in it is called: by file and by number."""
+"""How a file with one JSON value per line is read, and how a fault in it is named: by file and number."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def unpacked(path: Path, raw: bytes) -> bytes:
 
 
 def numbered_lines(path: Path, content: bytes, *, example: str) -> list[tuple[bytes, Place]]:
-    """The lines that are not blank, each with its place; ConfigError with an `example` line if there is none."""
+    """The lines that are not blank, each with its place; ConfigError with an `example` if there is none."""
     # Split on the newline byte only: U+2028 and its like are ordinary characters inside a JSON string.
     lines = [
         (text, Place(path, number))

@@ -1,11 +1,11 @@
 """In which order the prompts of several workloads follow one another when they are mixed by weight.
 
-Each part's prompts are dealt out evenly: prompt i of a part with weight w stands at (i + u) / w, u a seeded draw
-from 0 to 1. Any stretch of the mix so has the parts in nearly their shares, without a fixed pattern that
-parallel streams could lock on to. The mix ends where a part has no prompts left.
+Each part's prompts are dealt out evenly: prompt i of a part with weight w stands at (i + u) / w, u a seeded
+draw from 0 to 1. Any stretch of the mix so has the parts in nearly their shares, without a fixed pattern
+that parallel streams could lock on to. The mix ends where a part has no prompts left.
 
-A prompt keeps the name of the workload that it comes from, so that results can be told apart. A trace's times of
-arrival are dropped: times of two sources do not add up to a trace.
+A prompt keeps the name of the workload that it comes from, so that results can be told apart. A trace's
+times of arrival are dropped: times of two sources do not add up to a trace.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ def mixed(parts: Sequence[Part], *, seed: int) -> Workload:
         if split in (Split.WARM_UP, Split.MEASURED):
             notes.append(f"{len(dealt)} {split} prompts{note}")
     if not any(prompt.split is Split.MEASURED for prompt in prompts):
-        raise ConfigError(f"{name}: the mix has no prompt to measure.", hint="; ".join(notes))
+        raise ConfigError(
+            f"{name}: the mix has no prompt to measure: {'; '.join(notes)}.",
+            hint="Of prompts that two parts have, the part named first keeps its own: name the smaller set first.",
+        )
     total = sum(part.weight for part in parts)
     shares = ", ".join(f"{part.workload.name} {part.weight / total:.1%}" for part in parts)
     return Workload(

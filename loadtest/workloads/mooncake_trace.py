@@ -1,9 +1,9 @@
 """How Mooncake's traces become arrivals whose prompts share prefixes exactly as the traced ones did.
 
-JSON lines with timestamp (ms), input_length, output_length and hash_ids: one id for each 512 tokens of the input,
-equal where the input up to there was equal. Each id becomes one block of `block` tokens, always the same: what
-was shared is shared, block by block. So input lengths are scaled by block / 512 (the last block of an input, which
-may be a part of one, to at least one token), and `scale` is another way to say `block`.
+JSON lines with timestamp (ms), input_length, output_length and hash_ids: one id for each 512 tokens of the
+input, equal where the input up to there was equal. Each id becomes one block of `block` tokens, always the
+same: what was shared is shared, block by block. So input lengths are scaled by block / 512 (the last block
+of an input, which may be a part of one, to at least one token), and `scale` is another way to say `block`.
 """
 
 from __future__ import annotations

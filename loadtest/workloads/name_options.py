@@ -52,11 +52,21 @@ def checked_options(pairs: Mapping[str, str], options_type: type[Options], *, or
         try:
             found = getattr(msgspec.convert({key: value}, options_type, strict=False), key)
         except msgspec.ValidationError as error:
-            expected = str(error).partition(" - at")[0].partition(", got")[0]
-            raise ConfigError(f"{origin}: {key}={value} cannot be used: {expected}.") from error
+            expected = str(error).partition(" - at")[0].partition(", got")[0].replace("`", "")
+            raise ConfigError(
+                f"{origin}: {key}={value} cannot be used: {expected}.", hint=_allowed(options_type, key)
+            ) from error
         if isinstance(found, float) and not math.isfinite(found):
             raise ConfigError(f"{origin}: {key}={value} cannot be used: it must be a finite number.")
     return msgspec.convert(dict(pairs), options_type, strict=False)
+
+
+def _allowed(options_type: type[msgspec.Struct], key: str) -> str:
+    """The words that the option takes, if it takes words."""
+    kind = msgspec.json.schema(options_type)
+    properties = kind["$defs"][options_type.__name__]["properties"][key]
+    words = [word for choice in properties.get("anyOf", [properties]) for word in choice.get("enum", ())]
+    return f"Allowed: {', '.join(words)}." if words else ""
 
 
 def as_said(pairs: Mapping[str, str]) -> str:

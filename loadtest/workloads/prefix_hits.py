@@ -1,9 +1,9 @@
 """What a prefix cache would hit on given prompts: the number to hold against the server's own counters.
 
 The rules are vLLM's (`KVCacheManager.get_computed_blocks`, `BlockPool`), for `vllm:prefix_cache_queries` and
-`vllm:prefix_cache_hits`, which count tokens: a request queries all tokens of its prompt; it hits the longest run of
-whole blocks from its beginning that are cached, never the block that holds its last token (that token is
-computed again for its logits). A block is known by its tokens and all before them.
+`vllm:prefix_cache_hits`, which count tokens: a request queries all tokens of its prompt; it hits the longest
+run of whole blocks from its beginning that are cached, never the block that holds its last token (that token
+is computed again for its logits). A block is known by its tokens and all before them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class HitShare:
 
     @property
     def share(self) -> float | None:
-        """Hits / queries, as `vllm:prefix_cache_hits / vllm:prefix_cache_queries`; None if nothing was queried."""
+        """Hits / queries, to hold against the ratio of the server's counters; None if nothing was queried."""
         return self.hit_tokens / self.queried_tokens if self.queried_tokens else None
 
 
@@ -45,11 +45,11 @@ def implied_hit_share(
 ) -> HitShare:
     """Hits of a cache that starts empty and sees the prompts in this order.
 
-    Without `capacity_blocks` this is the most that any cache can hit. With it (the server's KV blocks less the
-    one that vLLM keeps for itself), blocks are reused as vLLM does, least recently freed first and a request's
-    last blocks before its first, but one request is finished before the next arrives: a real server, whose
-    running requests hold their blocks, evicts sooner. `drops_last_hit`: with EAGLE and MTP heads vLLM computes
-    the last block of a hit again.
+    Without `capacity_blocks` this is the most that any cache can hit. With it (the server's KV blocks less
+    the one that vLLM keeps for itself), blocks are reused as vLLM does, least recently freed first and a
+    request's last blocks before its first, but one request is finished before the next arrives: a real
+    server, whose running requests hold their blocks, evicts sooner. `drops_last_hit`: with EAGLE and MTP
+    heads vLLM computes the last block of a hit again.
 
     Raises:
         ValueError: if a prompt has no token ids, or needs more blocks than there are.

@@ -71,14 +71,10 @@ def _entry(fields: dict[str, object], place: Place, name: str) -> Entry:
 
 
 def _fail_without(key: str, fields: Mapping[str, object], place: Place, name: str) -> NoReturn:
-    fitting = [other for other, known in QUESTION_SETS.items() if set(known.fields) <= set(fields)]
     nearest = difflib.get_close_matches(key, list(fields), n=1)
-    hint = (
-        f"Did you mean to write {key!r} for {nearest[0]!r}?" if nearest else "Is the file of another format?"
-    )
     place.fail(
         f"the line has no '{key}'. A line of {name} has the keys {', '.join(QUESTION_SETS[name].fields)}.",
-        hint=f"The line fits {' or '.join(f'`{other}:`' for other in fitting)}." if fitting else hint,
+        hint=f"Is it written as {nearest[0]!r}?" if nearest else "",
     )
 
 

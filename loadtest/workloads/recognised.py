@@ -1,4 +1,4 @@
-"""Which format a file has whose name is given without one: told by its content, and only where that leaves no doubt."""
+"""Which format a file has that is named without one: told by content, where that leaves no doubt."""
 
 from __future__ import annotations
 

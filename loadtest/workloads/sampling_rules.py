@@ -9,7 +9,7 @@ import msgspec
 from loadtest.workloads.json_lines import Place, check_keys, kind, shown
 from loadtest.workloads.prompt import Sampling
 
-# Setting -> (test, what is allowed). The bounds are the ones that vLLM and the OpenAI interface refuse beyond.
+# Setting -> (test, what is allowed). vLLM or the OpenAI interface refuses what is beyond.
 _BOUNDS: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "temperature": (lambda value: 0 <= value <= 2, "0 to 2"),
     "top_p": (lambda value: 0 < value <= 1, "above 0, up to 1"),
@@ -31,7 +31,7 @@ def sampling_problem(sampling: Sampling) -> str:
 
 
 def read_sampling(value: object, place: Place) -> Sampling:
-    """The `sampling` object of a line; ConfigError names the key that is unknown, of the wrong kind or out of bounds."""
+    """The `sampling` object of a line; ConfigError names the setting that cannot be used."""
     if not isinstance(value, dict) or not value:
         found = "empty" if value == {} else kind(value)
         place.fail(f"'sampling' is {found}. It must be an object with at least one setting.")

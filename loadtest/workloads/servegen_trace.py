@@ -1,11 +1,12 @@
 """How a ServeGen client profile becomes arrivals: a seeded draw of the day that it describes.
 
-Two files beside each other: `<client>-trace.csv` without a header, one window a line (start in s, requests per
-second, coefficient of variation, pattern, shape, scale), and `<client>-dataset.json`, histograms of input and
-output tokens for longer windows (the one that begins last at or before a trace window holds for it; empty ones
-are passed over). As in ServeGen, the rate decides how many requests a window has and the pattern (Gamma or
-Weibull, by shape and scale) how unevenly they come; no pattern, no arrivals. Input and output lengths are drawn
-independently: the histograms do not say how they go together. Prompts share nothing, as nothing is said of it.
+Two files beside each other: `<client>-trace.csv` without a header, one window a line (start in s, requests
+per second, coefficient of variation, pattern, shape, scale), and `<client>-dataset.json`, histograms of
+input and output tokens for longer windows (the one that begins last at or before a trace window holds for
+it; empty ones are passed over). As in ServeGen, the rate decides how many requests a window has and the
+pattern (Gamma or Weibull, by shape and scale) how unevenly they come; no pattern, no arrivals. Input and
+output lengths are drawn independently: the histograms do not say how they go together. Prompts share
+nothing, as nothing is said of it.
 
 Every window has a generator of its own: a stretch has the very requests that the whole day has there.
 """

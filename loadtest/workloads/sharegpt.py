@@ -1,10 +1,11 @@
 """How a ShareGPT-like file becomes a workload: whose words are asked, and which conversations are left out.
 
-The file is one JSON list of {"conversations": [{"from": "human", "value": "..."}, ...]}. Only what people said is
-sent: the first is the prompt, later ones are further turns, behind the answers of the server under test; the
-recorded answers are left out. What stands before the first human words is skipped (many conversations are cut
-so), a system message is kept, and human messages without an answer between them are one turn. A conversation
-in which nobody asks anything is left out and counted. Each conversation is a template of its own.
+The file is one JSON list of {"conversations": [{"from": "human", "value": "..."}, ...]}. Only what people
+said is sent: the first is the prompt, later ones are further turns, behind the answers of the server under
+test; the recorded answers are left out. What stands before the first human words is skipped (many
+conversations are cut so), a system message is kept, and human messages without an answer between them are
+one turn. A conversation in which nobody asks anything is left out and counted. Each conversation is a
+template of its own.
 """
 
 from __future__ import annotations

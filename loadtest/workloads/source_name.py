@@ -16,7 +16,7 @@ _WEIGHTED = re.compile(r"(.+?)\*([^*+]*)(?:\+|$)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class SourceName:
-    """One source: its format (empty where the name gives none), its path or name, and its options as written."""
+    """One source: its format (empty where none is given), its path or name, its options as written."""
 
     format: str
     path: str

@@ -1,7 +1,7 @@
 """Which prompts `synthetic:` makes: declared lengths, and beginnings that declared groups of prompts share.
 
-`synthetic:input=512,output=128,shared_prefix=256,groups=8` makes prompts of 512 tokens; each belongs to one of
-8 groups by a seeded draw, and the prompts of a group have their first 256 tokens in common and no more.
+`synthetic:input=512,output=128,shared_prefix=256,groups=8` makes prompts of 512 tokens; each belongs to one
+of 8 groups by a seeded draw, and the prompts of a group have their first 256 tokens in common and no more.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _SHORT = 8  # tokens of its own, up to which another prompt may have drawn the s
 class SyntheticOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What `synthetic:` takes; lengths in tokens."""
 
-    input: str
-    output: str
+    input: str = ""  # must be given, as must the next
+    output: str = ""
     shared_prefix: Annotated[int, msgspec.Meta(ge=0)] = 0
     groups: Annotated[int, msgspec.Meta(ge=1)] = 1
     prompts: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)] = 2000  # to be measured

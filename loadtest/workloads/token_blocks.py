@@ -11,7 +11,6 @@ of the source that do not overlap: no warm-up prompt can leave a block in a cach
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, overload
@@ -23,9 +22,8 @@ from accounting.errors import ConfigError
 
 #: A vocabulary that nearly every model's includes.
 DEFAULT_VOCABULARY = 32_000
-_WARM_UP_PART = 8  # one in so many tokens of the source belongs to the warm-up
+WARM_UP_PART = 8  # one in so many tokens of the source belongs to the warm-up
 _SMALLEST_VOCABULARY = 64
-_BEGINNING = 8  # tokens after which a block of prose goes on elsewhere, where keys outnumber places
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -96,8 +94,8 @@ class DrawnTokens:
         return cls(int.from_bytes(digest[:8], "little"), *safe_id_range(vocabulary))
 
     def ids(self, keys: Sequence[int], lengths: Sequence[int]) -> NDArray[np.int64]:
-        """See `TokenSource`. Warm-up keys draw from the first eighth of the range, the others from the rest."""
-        split = self.first_id + (self.end_id - self.first_id) // _WARM_UP_PART
+        """See `TokenSource`. Warm-up keys draw from the first eighth of the range, others from the rest."""
+        split = self.first_id + (self.end_id - self.first_id) // WARM_UP_PART
         return spread(self.seed, keys, lengths, warm_up=(self.first_id, split), measured=(split, self.end_id))
 
 
@@ -109,7 +107,7 @@ def spread(
     warm_up: tuple[int, int],
     measured: tuple[int, int],
 ) -> NDArray[np.int64]:
-    """Numbers that look random but depend on seed, key and position alone, each in its key's range (first, end).
+    """Numbers that look random but depend on seed, key and position alone, in their key's range (first, end).
 
     The generator is SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014),
     used as a hash of its counter: any block can be made without the ones before it.
@@ -131,58 +129,3 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ProseTokens:
-    """Blocks cut out of given texts, so that a model finds them as easy to go on with as prose.
-
-    `texts` are token lists of the served model's own tokenizer, joined in their order. A block is a stretch of
-    them; different keys begin at different places as long as there are fewer keys than tokens, and beyond
-    that go on elsewhere after their first eight tokens. Sharing beyond the keys' arises only where the texts repeat
-    themselves.
-    """
-
-    warm_up: NDArray[np.int64]
-    measured: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, texts: Sequence[Sequence[int]], *, longest_block: int) -> ProseTokens:
-        """The source over these texts; the first eighth of them serves the warm-up.
-
-        Raises:
-            ConfigError: if either part is shorter than the longest block.
-        """
-        joined = np.concatenate(
-            [np.asarray(text, dtype=np.int64) for text in texts] or [np.empty(0, np.int64)]
-        )
-        border = len(joined) // _WARM_UP_PART
-        if border < longest_block:
-            raise ConfigError(
-                f"The texts have {len(joined)} tokens. Blocks of up to {longest_block} tokens need "
-                f"{_WARM_UP_PART * longest_block}, an eighth of them for the warm-up.",
-                hint="Give more text, or a smaller block or scale.",
-            )
-        return cls(joined[:border], joined[border:])
-
-    def ids(self, keys: Sequence[int], lengths: Sequence[int]) -> NDArray[np.int64]:
-        """See `TokenSource`."""
-        pieces = [self._block(key, length) for key, length in zip(keys, lengths, strict=True)]
-        return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
-
-    def _block(self, key: int, length: int) -> NDArray[np.int64]:
-        pool, number = (self.warm_up, -1 - key) if key < 0 else (self.measured, key)
-        size, step = len(pool), _stride(len(pool))
-        lap, place = divmod(number, size)
-        offsets = np.arange(length) + place * step
-        offsets[_BEGINNING:] += lap * step
-        block: NDArray[np.int64] = pool[offsets % size]
-        return block
-
-
-def _stride(size: int) -> int:
-    """A step that visits every place of a ring once and puts neighbours far apart (near the golden section)."""
-    step = max(1, round(size * 0.6180339887))
-    while math.gcd(step, size) != 1:
-        step += 1
-    return step

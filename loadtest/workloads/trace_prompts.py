@@ -1,9 +1,9 @@
 """How a trace's arrivals become prompts: which stretch of it, what the prompts consist of, and their warm-up.
 
-A trace holds times and lengths, never text, so a prompt is made of blocks (`token_blocks.py`). Every arrival of
-the stretch is measured, in its own order and at its own time; two that consist of the same blocks are two
-requests of the trace and both stay. The warm-up has prompts of the same lengths, spread over the stretch, from
-blocks that no measured prompt has.
+A trace holds times and lengths, never text, so a prompt is made of blocks (`token_blocks.py`). Every arrival
+of the stretch is measured, in its own order and at its own time; two that consist of the same blocks are two
+requests of the trace and both stay. The warm-up has prompts of the same lengths, spread over the stretch,
+from blocks that no measured prompt has.
 """
 
 from __future__ import annotations
