@@ -52,7 +52,7 @@ def generate(pairs: Mapping[str, str], *, origin: str, seed: int) -> Workload:
     options = checked_options(pairs, SyntheticOptions, origin=origin)
     if "groups" in pairs and not options.shared_prefix:
         raise ConfigError(f"{origin}: groups have a beginning in common.", hint="Give shared_prefix too.")
-    if options.input.isdigit() and options.shared_prefix >= int(options.input):
+    if options.input.isdigit() and options.shared_prefix >= int(options.input) > 0:
         raise ConfigError(
             f"{origin}: shared_prefix={options.shared_prefix} leaves nothing of input={options.input} that two "
             "prompts of a group do not share.",
