@@ -16,6 +16,8 @@
  *   write=K:N    tokens K..K+N-1 come as N events in one write, when the last of them is due
  *   record       no fault
  * GET /written gives the instants at which the tokens of the last scripted answers were sent.
+ * It passes for vLLM where that decides what a client sends (the owner of its model, counters at /metrics, a reset
+ * of a prefix cache that it does not have).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -159,6 +161,9 @@ static struct {
     int64_t since_ns;
     double cpu_s;
 } total;
+static struct {
+    uint64_t prompt_tokens, first_tokens, tokens, steps;
+} ever; /* vLLM's counters: no reset */
 
 static double cpu_s(void) {
     struct rusage u;
@@ -276,11 +281,13 @@ static bool flush_kept(Conn *c) {
     return c->answering || !c->close_after;
 }
 
-static bool send_page(Conn *c, const char *status, const char *body) {
+#define JSON "application/json"
+
+static bool send_page(Conn *c, const char *status, const char *type, const char *body) {
     size_t length = strlen(body);
     char *page = malloc(length + 256);
     int n = sprintf(page,
-                    "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n%s", status,
+                    "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n%s", status, type,
                     length, c->close_after ? "Connection: close\r\n" : "", body);
     bool ok = send_all(c, page, (size_t)n);
     free(page);
@@ -440,6 +447,15 @@ static bool finish_answer(Conn *c) {
     return c->in_len == 0 || next_request(c, now_ns()); /* a pipelined request starts when its turn comes */
 }
 
+static void count_tokens(const Conn *c, int first, int last, int events) {
+    total.tokens += (uint64_t)(last - first + 1);
+    ever.tokens += (uint64_t)(last - first + 1);
+    ever.steps += (uint64_t)(first == 1 ? events - 1 : events);
+    if (first > 1) return;
+    ever.first_tokens++;
+    ever.prompt_tokens += (uint64_t)c->prompt_tokens;
+}
+
 static bool send_whole(Conn *c) {
     buffer_len = 0;
     add_bytes(c->head, (size_t)c->head_len);
@@ -453,9 +469,9 @@ static bool send_whole(Conn *c) {
     add_usage(c, c->max_tokens);
     ADD("}\0");
     char *body = strdup(buffer);
-    bool ok = send_page(c, "200 OK", body);
+    bool ok = send_page(c, "200 OK", JSON, body);
     free(body);
-    total.tokens += (uint64_t)c->max_tokens;
+    count_tokens(c, 1, c->max_tokens, c->max_tokens);
     total.writes++;
     return ok && finish_answer(c);
 }
@@ -473,7 +489,7 @@ static bool send_due(Conn *c) {
     int64_t at_ns = now_ns();
     histogram_add(first == 1 ? &first_late : &later_late, at_ns - c->due_ns, last - first + 1);
     bool ok = send_all(c, buffer, buffer_len);
-    total.tokens += (uint64_t)(last - first + 1);
+    count_tokens(c, first, last, apart ? last - first + 1 : 1);
     total.writes++;
     if (c->written != NULL)
         for (int k = apart ? first : last; k <= last; k++) keep_written(c, k, at_ns);
@@ -542,6 +558,16 @@ static char *written_report(void) {
         add("]}");
     }
     add("]");
+    return strdup(buffer);
+}
+
+static char *metrics_page(void) {
+    buffer_len = 0;
+    add("vllm:prompt_tokens_total %llu\nvllm:generation_tokens_total %llu\n",
+        (unsigned long long)ever.prompt_tokens, (unsigned long long)ever.tokens);
+    add("vllm:time_to_first_token_seconds_count %llu\nvllm:inter_token_latency_seconds_count %llu\n",
+        (unsigned long long)ever.first_tokens, (unsigned long long)ever.steps);
+    add("vllm:num_requests_running %d\nvllm:num_requests_waiting 0\n", total.streams);
     return strdup(buffer);
 }
 
@@ -637,7 +663,7 @@ static bool begin_answer(Conn *c, const char *path, const char *body, size_t len
     }
     c->scripted = script[0] != 0;
     if (!parse_script(script, &c->script))
-        return send_page(c, "400 Bad Request",
+        return send_page(c, "400 Bad Request", JSON,
                          "{\"error\":{\"message\":\"the script is not late=K:MS, pause=K:MS, stall=K, chunk=K:N, "
                          "write=K:N or record, joined by ';'\",\"type\":\"BadRequestError\",\"code\":400}}");
     c->answer_id = ++answers_begun;
@@ -666,9 +692,13 @@ static bool begin_answer(Conn *c, const char *path, const char *body, size_t len
 
 static bool answer_page(Conn *c, const char *method, const char *path) {
     char *page = NULL;
-    const char *status = "200 OK";
+    const char *status = "200 OK", *type = JSON;
     if (strcmp(path, "/health") == 0) page = strdup("{}");
-    else if (strcmp(path, "/lateness") == 0) page = lateness_report();
+    else if (strcmp(path, "/reset_prefix_cache") == 0) page = strdup("{\"success\":true}");
+    else if (strcmp(path, "/metrics") == 0) {
+        page = metrics_page();
+        type = "text/plain; version=0.0.4";
+    } else if (strcmp(path, "/lateness") == 0) page = lateness_report();
     else if (strcmp(path, "/written") == 0) page = written_report();
     else if (strcmp(path, "/lateness/reset") == 0 && strcmp(method, "POST") == 0) {
         page = lateness_report();
@@ -676,14 +706,14 @@ static bool answer_page(Conn *c, const char *method, const char *path) {
     } else if (strcmp(path, "/v1/models") == 0) {
         if (asprintf(&page,
                      "{\"object\":\"list\",\"data\":[{\"id\":\"%s\",\"object\":\"model\",\"created\":0,"
-                     "\"owned_by\":\"kilotoken\",\"root\":\"%s\",\"parent\":null,\"max_model_len\":131072}]}",
+                     "\"owned_by\":\"vllm\",\"root\":\"%s\",\"parent\":null,\"max_model_len\":131072}]}",
                      model_name, model_name) < 0)
             return false;
     } else {
         page = strdup("{\"detail\":\"Not Found\"}");
         status = "404 Not Found";
     }
-    bool ok = send_page(c, status, page);
+    bool ok = send_page(c, status, type, page);
     free(page);
     return ok && (!c->close_after || has_kept(c));
 }

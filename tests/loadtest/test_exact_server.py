@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from accounting import latency
+from accounting import metric_names as names
 from accounting.errors import MachineError
 from accounting.records import Outcome, Phase, RequestRecord
 from loadtest.exact_server import ExactServer, Written, compiled_server, scripted_model
@@ -196,7 +197,19 @@ def test_a_wrong_script_and_an_unknown_path_are_refused(server: ExactServer) -> 
     status, said = post(server.url, {"model": "m", "kilotoken_script": "later=5"})
     assert status == 400
     assert b"late=K:MS" in said
-    assert post(server.url, {}, "/metrics")[0] == 404
+    assert post(server.url, {}, "/v1/embeddings")[0] == 404
+
+
+def test_it_states_the_counters_that_a_cell_is_reconciled_with(cache: Path) -> None:
+    with ExactServer(cache, ttft_ms=1, interval_ms=1) as server:
+        records = [measured(server.url, *steps, tokens=9) for steps in ((), ("chunk=2:4",), ("write=2:4",))]
+        server.reset_lateness()
+        page = post(server.url, {}, "/metrics")[1].decode()
+    counted = {name: int(value) for name, value in (line.split() for line in page.splitlines())}
+    assert counted[names.GENERATION_TOKENS] == 27
+    assert counted[names.PROMPT_TOKENS] == sum(record.prompt_tokens or 0 for record in records)
+    assert counted[names.FIRST_TOKENS] == 3
+    assert counted[names.DECODE_STEPS] == 8 + 5 + 8
 
 
 def test_without_a_compiler_the_message_names_one(tmp_path: Path) -> None:
