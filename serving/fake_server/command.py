@@ -18,6 +18,7 @@ import msgspec
 
 from accounting.errors import ConfigError, KilotokenError
 from serving.fake_server.config import FakeServerConfig
+from serving.fake_server.fault_manual import fault_manual
 from serving.fake_server.fault_script import read_fault_script
 from serving.fake_server.faults import FaultScript
 from serving.fake_server.server import serve
@@ -86,11 +87,22 @@ def _parser() -> argparse.ArgumentParser:
         help="requests generated at a time; more wait",
     )  # fmt: skip
     parser.add_argument("--max-model-len", type=int, default=defaults.max_model_len)
-    parser.add_argument("--faults", help="a JSON file or JSON text with fault rules")
+    parser.add_argument("--faults", help="a JSON file or JSON text with fault rules; see --list-faults")
+    parser.add_argument(
+        "--list-faults", action=_PrintManual, nargs=0, help="say what a fault script may hold, and exit"
+    )
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--api-key-env", help="name of the variable that holds the key to ask for")
     parser.add_argument("--speculative-config", help="as vLLM takes it: JSON with num_speculative_tokens")
     return parser
+
+
+class _PrintManual(argparse.Action):
+    """Prints the manual of fault scripts and ends, as --help does."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> None:
+        print(fault_manual())  # noqa: T201
+        parser.exit()
 
 
 def _chunk_script(given: str | None, draft_tokens: int) -> tuple[int, ...]:

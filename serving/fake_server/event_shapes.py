@@ -53,6 +53,14 @@ class AnswerShapes:
             event["system_fingerprint"] = self.fingerprint
         return event
 
+    def empty_event(self, total_tokens: int) -> Json:
+        """An event without tokens, after so many of them."""
+        content: Json = {"delta": {"content": ""}} if self.request.chat else {"text": ""}
+        event = self._event([{"index": 0, **content, "logprobs": None, "finish_reason": None}])
+        if self.request.continuous_usage:
+            event["usage"] = self._usage(total_tokens)
+        return event
+
     def last_events(self, total_tokens: int) -> list[Json]:
         """What goes between the last tokens and `[DONE]`: the usage, where asked for."""
         if not self.request.include_usage:
@@ -128,7 +136,7 @@ class AnswerShapes:
         }
 
     def _usage(self, completion_tokens: int) -> Json:
-        stated = completion_tokens + (self.extra_tokens if completion_tokens else 0)
+        stated = max(0, completion_tokens + (self.extra_tokens if completion_tokens else 0))
         prompt_tokens = len(self.request.prompt)
         return {
             "prompt_tokens": prompt_tokens,

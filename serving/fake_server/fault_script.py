@@ -1,7 +1,7 @@
 """Reading a fault script: strict, so that a misspelt rule is an error and not a fault that never comes.
 
 A script is a JSON list of rules, or `{"rules": [...]}`. Each rule has a `kind`, the fields of that kind (see
-`faults`), and at most one of `on_request`, `every` and `share`.
+`fault_manual`), and at most one of `on_request`, `every` and `share`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from pathlib import Path
 import msgspec
 
 from accounting.errors import ConfigError
-from serving.fake_server.faults import KINDS, AnyFault, FaultRule, FaultScript, StatusFault
+from serving.fake_server.fault_rule import FaultRule
+from serving.fake_server.faults import KINDS, AnyFault, FaultScript
+from serving.fake_server.refusal_faults import StatusFault
+from serving.fake_server.wire_faults import FragmentFault, FramingFault, InterimFault
+
+_LEAST = {
+    "on_request": 1, "every": 1, "before_chunk": 1, "chunk": 1, "chunk_bytes": 1, "events": 1, "count": 1,
+    "every_s": 0.001, "extra_tokens": -float("inf"),
+}  # fmt: skip
 
 
 def read_fault_script(file_or_json: str) -> FaultScript:
@@ -63,11 +71,20 @@ def _check_values(rule: FaultRule, where: str) -> None:
         raise ConfigError(f"{where}: share is {rule.share}; it must be 0 to 1")
     if isinstance(rule, StatusFault) and not 400 <= rule.status <= 599:
         raise ConfigError(f"{where}: status is {rule.status}; it must be 400 to 599")
-    least = {"on_request": 1, "every": 1, "before_chunk": 1}
+    if isinstance(rule, FragmentFault) and not (rule.sizes and min(rule.sizes) >= 1):
+        raise ConfigError(
+            f"{where}: sizes is {list(rule.sizes)}; it must hold numbers of bytes, each 1 or more"
+        )
+    if isinstance(rule, InterimFault) and not all(
+        100 <= code <= 199 and code != 101 for code in rule.statuses
+    ):
+        raise ConfigError(f"{where}: statuses is {list(rule.statuses)}; each must be 100 to 199, and not 101")
+    if isinstance(rule, FramingFault) and rule.http_1_0 and rule.body == "chunked":
+        raise ConfigError(f"{where}: HTTP/1.0 has no chunks", hint='set "body" to "length" or "close"')
     for name in rule.__struct_fields__:
-        value = getattr(rule, name)
-        if isinstance(value, int | float) and not least.get(name, 0) <= value < float("inf"):
-            raise ConfigError(f"{where}: {name} is {value}; it must be {least.get(name, 0)} or more")
+        value, least = getattr(rule, name), _LEAST.get(name, 0)
+        if isinstance(value, int | float) and not least <= value < float("inf"):
+            raise ConfigError(f"{where}: {name} is {value}; it must be {least} or more")
 
 
 def _known(names: Iterable[object], allowed: tuple[str, ...], what: str) -> None:

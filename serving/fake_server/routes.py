@@ -18,13 +18,16 @@ from serving.fake_server.fault_actions import (
     ExitProcess,
     act_before_answer,
     act_on_plain_answer,
+    changed_request,
     extra_usage_tokens,
 )
-from serving.fake_server.faults import AnyFault, FaultDraw, MetricsMissingFault, NotReadyFault
+from serving.fake_server.faults import AnyFault, FaultDraw
 from serving.fake_server.http_wire import HttpConnection, HttpRequest
 from serving.fake_server.metrics_page import MetricsPage
-from serving.fake_server.refusals import RequestRefusedError, refused, unauthorized
+from serving.fake_server.refusal_faults import MetricsMissingFault, NotReadyFault
+from serving.fake_server.refusals import RequestRefusedError, ScriptedAnswerError, refused, unauthorized
 from serving.fake_server.request_body import read_chat_request, read_text_request, read_tokenize_request
+from serving.fake_server.wire_manner import wire_manner
 
 _GUARDED = "/v1"
 _Faults = Sequence[AnyFault]
@@ -69,8 +72,9 @@ class Routes:
     async def answer(self, request: HttpRequest, conn: HttpConnection) -> None:
         """Answer one request on its connection."""
         faults = self._faults.next_faults(request.path)
+        conn.answer_as(wire_manner(faults))
         try:
-            await act_before_answer(faults, conn)
+            await act_before_answer(faults, conn, request.path, self._wall_clock())
             self._check_key(request)
             generating = self._generating.get(request.path) if request.method == "POST" else None
             if generating is not None:
@@ -79,6 +83,8 @@ class Routes:
             handler = self._plain_handler(request)
             await act_on_plain_answer(faults, conn, self._exit_process)
             await handler(request, conn, faults)
+        except ScriptedAnswerError as scripted:
+            await conn.respond(scripted.status, scripted.body, scripted.content_type, scripted.headers)
         except RequestRefusedError as refusal:
             await conn.respond_json(refusal.status, refusal.body, refusal.headers)
 
@@ -100,7 +106,7 @@ class Routes:
     async def _generate(self, request: HttpRequest, conn: HttpConnection, faults: _Faults) -> None:
         chat = request.path == "/v1/chat/completions"
         read = read_chat_request if chat else read_text_request
-        asked = read(request.body, self._config.model, self._config.max_model_len)
+        asked = changed_request(read(request.body, self._config.model, self._config.max_model_len), faults)
         name = request.headers.get("x-request-id") or f"{self._ids.getrandbits(128):032x}"
         shapes = AnswerShapes(
             request=asked,
