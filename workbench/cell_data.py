@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -101,16 +100,11 @@ def read_cell(block: BlockPlan, cell: CellPlan, attempt: BlockDirectory) -> Cell
     )
 
 
-def host_file(directory: CellDirectory) -> Path:
-    """One-second samples of what the machine's CPUs did."""
-    return directory.path / "host.jsonl"
-
-
 def _cell_facts(
     directory: CellDirectory, cell: CellPlan, facts: dict[str, Any], start_s: float, end_s: float
 ) -> CellFacts:
     """What the cell's files say beside its requests; older run directories say less."""
-    host = host_file(directory)
+    host = directory.host
     return CellFacts(
         streams=cell.streams,
         offered_rate_per_s=facts.get("offered_rate_per_s"),
