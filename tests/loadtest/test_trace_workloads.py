@@ -295,7 +295,7 @@ def test_prose_gives_every_key_another_block(mooncake: Path) -> None:
     assert source.ids((1500,), (12,)).tolist() == source.ids((1500,), (16,)).tolist()[:12]
 
 
-TRACE_CSV = "0,2,1,Gamma,1.5,0.3\n100,0,0,,0,0\n200,1.5,1,Weibull,0.7,0.5\n300,0.005,1,Gamma,1,1\n"
+TRACE_CSV = "0,2,1,Gamma,1.5,0.3\n100,5,0,,0,0\n200,1.5,1,Weibull,0.7,0.5\n300,0.005,1,Gamma,1,1\n"
 DATASET = {
     "0": {"input_tokens": "{10: 0.25, 30: 0.75}", "output_tokens": "{5: 1.0}", "reason_ratio": "{0.0: 1.0}"},
     "100": {"input_tokens": "{}", "output_tokens": "{}", "reason_ratio": "{}"},
