@@ -86,9 +86,7 @@ def _token_columns(records: Iterable[RequestRecord], edges_s: Series) -> tuple[S
         brought = tokens_brought(record)[first:last]
         where = np.minimum(((at_s[first:last] - start_s) * per_s).astype(np.int64), bins - 1)
         tokens += np.bincount(where, brought, bins)
-        skip = (
-            1 if first == 0 else 0
-        )  # the first event's tokens came out of the prefill, not between two events
+        skip = int(first == 0)  # the first event's tokens came out of the prefill, not between two events
         gaps_s = np.diff(at_s[max(first - 1, 0) : last])
         decode_s += np.bincount(where[skip:], gaps_s, bins)
         decoded += np.bincount(where[skip:], brought[skip:], bins)
