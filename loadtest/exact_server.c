@@ -27,6 +27,7 @@
 #include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -55,7 +56,7 @@
 
 static int64_t ttft_ns = 50 * NS_PER_MS, interval_ns = 20 * NS_PER_MS;
 static int tokens_per_chunk = 1, default_tokens = 50;
-static const char *model_name = "exact";
+static const char *model_name = "exact", *scheduling = "default";
 
 /* ---- clocks ------------------------------------------------------------------------------------------ */
 
@@ -538,6 +539,7 @@ static char *lateness_report(void) {
     add(",\"blocked_writes\":%llu,\"unstamped_requests\":%llu,\"connections\":%d,\"peak_streams\":%d",
         (unsigned long long)total.blocked_writes, (unsigned long long)total.unstamped, total.open,
         total.peak_streams);
+    add(",\"scheduling\":\"%s\"", scheduling);
     add_histogram("first_token_lateness_ms", &first_late);
     add_histogram("token_lateness_ms", &later_late);
     add("}");
@@ -819,16 +821,19 @@ static bool on_signal(void) {
     return end;
 }
 
-/* Ask for short time slices (Linux 6.12 on): a woken task with a nearer deadline goes first, without privileges. */
-static void ask_for_short_slices(void) {
+/* Go before everything else where that is permitted (p99 0.05 ms late instead of 5 beside two busy loops, measured),
+ * else ask for short time slices (Linux 6.12 on): a woken task with a nearer deadline goes first. */
+static const char *scheduled_early(void) {
+    struct sched_param first = {.sched_priority = 10};
     struct {
         uint32_t size, policy;
         uint64_t flags;
         int32_t nice;
         uint32_t priority;
         uint64_t runtime_ns, deadline_ns, period_ns;
-    } attributes = {.size = sizeof attributes, .runtime_ns = 100000};
-    syscall(SYS_sched_setattr, 0, &attributes, 0);
+    } short_slices = {.size = sizeof short_slices, .runtime_ns = 100000};
+    if (sched_setscheduler(0, SCHED_FIFO, &first) == 0) return "real_time";
+    return syscall(SYS_sched_setattr, 0, &short_slices, 0) == 0 ? "short_slices" : "default";
 }
 
 static void watch_fd(int fd, uint32_t events) {
@@ -876,7 +881,7 @@ int main(int argc, char **argv) {
     read_settings(argc, argv, &port);
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* never outlive the process that measures */
     prctl(PR_SET_TIMERSLACK, 1UL);
-    ask_for_short_slices();
+    scheduling = scheduled_early();
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;

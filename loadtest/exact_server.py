@@ -57,6 +57,7 @@ class Lateness(msgspec.Struct, frozen=True, kw_only=True):
     unstamped_requests: int  # without a kernel stamp: their clock started when the server read them
     connections: int
     peak_streams: int
+    scheduling: str  # how it gets its processor: real_time where that is permitted, short_slices, default
     first_token_lateness_ms: LatenessSummary
     token_lateness_ms: LatenessSummary  # all but first tokens
 

@@ -58,7 +58,7 @@ def _input(spec: LoadSpec, prompt: Prompt, said: Sequence[Message]) -> dict[str,
             )
         return {"messages": [{"role": m.role, "content": m.content} for m in messages]}
     if prompt.token_ids is not None:
-        return {"prompt": prompt.token_ids}
+        return {"prompt": list(prompt.token_ids)}
     # A plain completion knows no roles: what was said stands one below the other.
     return {"prompt": "\n\n".join(m.content for m in messages)}
 

@@ -98,6 +98,11 @@ def iterate_records(parquet: Path) -> Iterator[RequestRecord]:
             while rows := cursor.fetchmany(_ROWS_AT_ONCE):
                 for row in rows:
                     yield _record(dict(zip(names, row, strict=True)))
+    except duckdb.BinderException as error:
+        raise LoadError(
+            f"{parquet} was written by an older kilotoken: {error}",
+            hint="Its measures.json and report still hold; to evaluate it anew, use the version that measured it.",
+        ) from error
     except duckdb.Error as error:
         raise LoadError(f"{parquet} cannot be read: {error}") from error
 

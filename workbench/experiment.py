@@ -6,6 +6,7 @@ different about it. A whole `speculation:` section is replaced, other sections a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -125,7 +126,7 @@ class Experiment(Section):
     baseline: Name | None = None
     """The arm that the others are compared with; the first by default."""
     workloads: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(as_tuple)]
-    """Built-in workloads (chat, copy, story, shared) or JSONL files."""
+    """Built-in workloads (chat, copy, story, shared), files (`mt-bench:question.jsonl`), or mixes (`chat*0.7+copy*0.3`)."""
     loads: LoadSection
     """Loads."""
     output: OutputSection = OutputSection()
@@ -154,8 +155,8 @@ class Experiment(Section):
         for name, values in (("workloads", self.workloads), ("loads.streams", self.loads.streams)):
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name} must hold at least one value and none twice")
-        stems = [Path(workload).stem for workload in self.workloads]
-        if len(set(stems)) != len(stems):
+        labels = [workload_label(workload) for workload in self.workloads]
+        if len(set(labels)) != len(labels):
             raise ValueError("two workload files have the same name: cells are named after it, rename one")
         return self
 
@@ -182,6 +183,13 @@ class Experiment(Section):
         if "url" in own:
             return validated(AttachSection, own, origin=place)
         return validated(ServerConfig, merge_sections(self.server, own), origin=place)
+
+
+def workload_label(workload: str) -> str:
+    """A workload's name as a folder's: without directories and extension; the rest of a mix or of options joined by dashes."""
+    last = re.sub(r"[^+*?&=:]*/", "", workload)
+    words = re.sub(r"\.(jsonl?|csv)(\.gz)?(?=$|[?*+])", "", last)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-.")[:64] or "workload"
 
 
 def validated(model: type[M], data: Any, *, origin: str) -> M:

@@ -17,7 +17,7 @@ from loadtest.config import ClosedLoop, LoadSpec, OpenLoop
 from loadtest.workloads import Prompt, Split, load_workload
 from loadtest.workloads.prefix_hits import implied_hit_share
 from workbench.cell_data import CellData, read_cell
-from workbench.measures import _reconciliation, _speed
+from workbench.measures import reconciled_counts, window_counters
 from workbench.natural_lengths import length_facts
 from workbench.plan import BlockPlan, CellPlan
 from workbench.run_directory import BlockDirectory, CellDirectory
@@ -38,7 +38,7 @@ def measure_load(
     """
     data = read_cell(_BLOCK, _CELL, _LoadDirectory(directory.path))
     start_s, end_s = _window(data, spec)
-    speed, reconciliation = _speed(data), _reconciliation(data, spec.output.tokens)
+    speed, reconciliation = window_counters(data), reconciled_counts(data, spec.output.tokens)
     drafts = speed["drafts"]
     counted = data.window is not None
     known = _facts(spec, data.facts, calibrated_tokens_per_s)
@@ -97,10 +97,10 @@ def _window(data: CellData, spec: LoadSpec) -> tuple[float, float]:
 
 def _facts(spec: LoadSpec, facts: CellFacts, calibrated_tokens_per_s: float | None) -> CellFacts:
     arrivals = spec.arrivals
-    rate = None
-    if isinstance(arrivals, OpenLoop):
-        rate = RateProfile(arrivals.rates).last_rate
-    steady = isinstance(arrivals, ClosedLoop) or (isinstance(arrivals, OpenLoop) and len(arrivals.rates) == 1)
+    rate = RateProfile(arrivals.rates).last_rate if isinstance(arrivals, OpenLoop) else None
+    steady = isinstance(arrivals, ClosedLoop) or (
+        isinstance(arrivals, OpenLoop) and {r for s in arrivals.rates for r in (s.start, s.end)} == {rate}
+    )
     return replace(
         facts,
         streams=arrivals.streams if isinstance(arrivals, ClosedLoop) else None,

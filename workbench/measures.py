@@ -31,7 +31,7 @@ __all__ = ["CellData", "measure_cell", "read_cell", "write_measures"]
 
 def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | None) -> dict[str, Any]:
     """All measures of one cell, as plain values for measures.json."""
-    reconciliation = _reconciliation(data, experiment.output.max_tokens)
+    reconciliation = reconciled_counts(data, experiment.output.max_tokens)
     attained = attainment(data.in_window, experiment.slo.to_slo())
     latencies = latency_summaries(data.in_window)
     drift = _length_drift(data, baseline)
@@ -48,7 +48,7 @@ def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | No
         "failed": sum(not r.ok for r in data.in_window),
         "window_s": data.window_s,
         "window_uncertainty_s": data.window_uncertainty_s,
-        **_speed(data),
+        **window_counters(data),
         **latencies,
         "clock": found.client.clock,
         "censored_chunk_share": found.client.censored_share,
@@ -93,7 +93,7 @@ def _evidence(
     )
 
 
-def _speed(data: CellData) -> dict[str, Any]:
+def window_counters(data: CellData) -> dict[str, Any]:
     """What the counters say of the window."""
     change = data.window
     if change is None or change.reset:
@@ -132,7 +132,7 @@ def _speed(data: CellData) -> dict[str, Any]:
     }
 
 
-def _reconciliation(data: CellData, max_tokens: int) -> dict[str, Any]:
+def reconciled_counts(data: CellData, max_tokens: int) -> dict[str, Any]:
     change = data.idle_to_idle
     if change is None:
         return {

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import itertools
 import random
-from pathlib import Path
 
 import msgspec
 
 from serving.config import ServerConfig
-from workbench.experiment import AttachSection, Experiment
+from workbench.experiment import AttachSection, Experiment, workload_label
 
 #: Seconds that a cell takes beyond warm-up and window: load generator's start, ramp, tail, drain, scrapes.
 CELL_OVERHEAD_S = 8.0
@@ -75,7 +74,7 @@ def make_plan(experiment: Experiment) -> Plan:
 def _cells(experiment: Experiment, dice: random.Random) -> tuple[CellPlan, ...]:
     streams = experiment.loads.streams
     cells = [
-        CellPlan(f"{Path(workload).stem}-{load}", workload, load, streams.index(load), len(streams))
+        CellPlan(f"{workload_label(workload)}-{load}", workload, load, streams.index(load), len(streams))
         for workload, load in itertools.product(experiment.workloads, streams)
     ]
     dice.shuffle(cells)

@@ -10,6 +10,7 @@ from typing import Any
 
 from accounting import latency
 from accounting.cost import slo_cost, usd_per_1k_tokens
+from accounting.load_summary import all_gaps_s
 from accounting.missing import Measured, not_measured
 from accounting.prices import Price
 from accounting.verdicts import POOLABLE
@@ -102,7 +103,7 @@ def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], pric
             ttft_s=[v for r in records if (v := latency.ttft_s(r)) is not None],
             tpot_s=[v for r in records if (v := latency.tpot_s(r)) is not None],
             e2e_s=[v for r in records if (v := latency.e2e_s(r)) is not None],
-            chunk_gap_s=[gap for r in records if r.ok for gap in latency.chunk_gaps_s(r)],
+            chunk_gap_s=all_gaps_s(records),
         ),
         reasons={name: value.reason for name, value in values.items() if value.reason},
     )

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from accounting.errors import Interrupted, KilotokenError
+from loadtest.workloads.catalogue import files_of, relocated
 from serving.config import ServerConfig
 from workbench.cell import load_spec, run_cell
-from workbench.experiment import AttachSection, Experiment
+from workbench.experiment import AttachSection, Experiment, workload_label
 from workbench.plan import BlockPlan
 from workbench.progress import RunProgress
 from workbench.run_directory import FINISHED, RUNNING, BlockDirectory, RunDirectory, write_json
@@ -114,14 +115,15 @@ class Runner:
 
 
 def workload_source(run_path: Path, workload: str) -> str:
-    """What the load child opens: a built-in name, or the run's own copy of a file."""
-    copied = run_path / "workloads" / Path(workload).name
-    return str(copied.resolve()) if workload.endswith(".jsonl") else workload
+    """What the load child opens: the same name, its files replaced by the run's own copies."""
+    folder = (run_path / "workloads" / workload_label(workload)).resolve()
+    return relocated(workload, lambda path: str(folder / Path(path).name))
 
 
 def copy_workloads(experiment: Experiment, run_path: Path, *, base_dir: Path) -> None:
-    """Copy JSONL workloads into the run, so that it stands alone."""
+    """Copy the files that workloads read into the run, so that it stands alone."""
     for workload in experiment.workloads:
-        if workload.endswith(".jsonl"):
-            (run_path / "workloads").mkdir(exist_ok=True)
-            shutil.copyfile(base_dir / workload, run_path / "workloads" / Path(workload).name)
+        for file in files_of(workload, base_dir=base_dir):
+            folder = run_path / "workloads" / workload_label(workload)
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, folder / file.name)

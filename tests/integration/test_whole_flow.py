@@ -78,7 +78,9 @@ def test_every_cell_is_there_reconciled_and_has_the_public_keys(document: dict[s
         assert cell["requests"] > 0
         assert cell["window_s"] >= 2
         assert cell["reconciliation"]["token_ids_checked"] > 0
-        assert cell["verdict"]["throughput"] == "too_short", "a window below 25 s must not be valid"
+        # Whatever else the host did meanwhile: a window below 25 s must not be valid.
+        assert cell["verdict"]["throughput"] != "valid"
+        assert "25 s needed" in cell["reason"]
 
 
 def test_speculation_shows_in_the_speculating_arm_only(document: dict[str, Any]) -> None:
@@ -135,16 +137,18 @@ def test_arms_saw_the_same_prompts_in_the_same_order_and_warm_up_prompts_were_ne
     for block in ("r1-plain.1", "r1-ngram.1"):
         with duckdb.connect() as connection:
             rows = connection.execute(
-                "SELECT phase, prompt_id, template FROM read_parquet(?) ORDER BY request_id",
+                "SELECT phase, prompt_id, template, stream FROM read_parquet(?) ORDER BY intended_send_s",
                 [str(run / "blocks" / block / "cells" / "chat-4" / "requests.parquet")],
             ).fetchall()
-        orders[block] = [prompt for phase, prompt, _ in rows if phase == "measured"]
-        templates = {phase: {t for p, _, t in rows if p == phase} for phase in ("warm_up", "measured")}
+        for stream in range(4):
+            orders[block, stream] = [p for phase, p, _, s in rows if phase == "measured" and s == stream]
+        templates = {phase: {t for p, _, t, _ in rows if p == phase} for phase in ("warm_up", "measured")}
         assert templates["warm_up"]
         assert not templates["warm_up"] & templates["measured"]
-    common = min(len(order) for order in orders.values())
-    assert common > 20
-    assert orders["r1-plain.1"][:common] == orders["r1-ngram.1"][:common]
+    for stream in range(4):
+        common = min(len(orders[block, stream]) for block in ("r1-plain.1", "r1-ngram.1"))
+        assert common > 5
+        assert orders["r1-plain.1", stream][:common] == orders["r1-ngram.1", stream][:common]
 
 
 def test_the_run_says_how_to_make_it_again(run: Path) -> None:
