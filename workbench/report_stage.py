@@ -103,7 +103,7 @@ def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], pric
             ttft_s=[v for r in records if (v := latency.ttft_s(r)) is not None],
             tpot_s=[v for r in records if (v := latency.tpot_s(r)) is not None],
             e2e_s=[v for r in records if (v := latency.e2e_s(r)) is not None],
-            chunk_gap_s=all_gaps_s(records),
+            chunk_gap_s=all_gaps_s(records).tolist(),
         ),
         reasons={name: value.reason for name, value in values.items() if value.reason},
     )
