@@ -50,8 +50,8 @@ class Answer:
 
     def take(self, data: bytes, at_s: float, lag_s: float, *, censored: bool) -> None:
         """Account for one event: text, tokens, finish, usage, error. `lag_s` is NaN where it is unknown."""
-        if data == DONE:
-            self.done = True
+        if self.done or data == DONE:
+            self.done = True  # whatever follows is no part of the answer
             return
         try:
             event = decode_event(data)

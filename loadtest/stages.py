@@ -21,7 +21,9 @@ import msgspec
 
 from loadtest.config import ClosedLoop, LoadSpec
 
+#: Give up when nothing but failures has come back: so many in a row, and for so long (a burst of them is no outage).
 FAILURES_BEFORE_GIVING_UP = 8
+GIVE_UP_AFTER_S = 2.0
 
 
 class Stage(StrEnum):
@@ -44,6 +46,7 @@ class Counts(msgspec.Struct, kw_only=True):
     measured_answers: int = 0  # measured prompts answered well
     in_flight: int = 0
     failures_in_a_row: int = 0
+    failing_for_s: float = 0.0  # since the first of these
     last_error: str = ""
     exhausted: bool = False  # it has no measured prompt left to send
     finished: bool = False  # it has nothing in flight and will send nothing more
@@ -124,4 +127,6 @@ def _answers(counts: Iterable[Counts]) -> int:
 def _all_fail(counts: list[Counts]) -> bool:
     """Nothing but failures has come back for a while, at every worker that had anything back."""
     heard = [c for c in counts if c.requests]
-    return bool(heard) and all(c.failures_in_a_row >= FAILURES_BEFORE_GIVING_UP for c in heard)
+    return bool(heard) and all(
+        c.failures_in_a_row >= FAILURES_BEFORE_GIVING_UP and c.failing_for_s >= GIVE_UP_AFTER_S for c in heard
+    )

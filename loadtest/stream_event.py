@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 DONE = b"[DONE]"
+_NO_CALLS = msgspec.Raw()
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -22,7 +23,7 @@ class Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: msgspec.Raw | None = None
+    tool_calls: msgspec.Raw = _NO_CALLS
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -48,7 +49,7 @@ class Choice(msgspec.Struct, gc=False):
         text = delta.content or ""
         if delta.reasoning_content or delta.reasoning:
             text = (delta.reasoning_content or delta.reasoning or "") + text
-        if delta.tool_calls is not None and (calls := bytes(delta.tool_calls)) not in (b"null", b"[]"):
+        if delta.tool_calls is not _NO_CALLS and (calls := bytes(delta.tool_calls)) not in (b"null", b"[]"):
             text += calls.decode("utf-8", "replace")
         return text
 

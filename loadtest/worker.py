@@ -52,10 +52,13 @@ class Worker:
         self.clock = clock
         self.stage = Stage.WARM_UP
         self.counts = Counts()
+        self._failing_since_s: float | None = None
         self.asker = Asker(spec, sink=sink, worker=index, api_key=api_key)
 
     def report(self) -> Counts:
         """The counts as of now. Nothing starts in the drain, so what is idle there is finished."""
+        since_s = self._failing_since_s
+        self.counts.failing_for_s = 0.0 if since_s is None else self.clock() - since_s
         self.counts.finished = self.stage is Stage.DRAIN and self.counts.in_flight == 0
         return self.counts
 
@@ -113,11 +116,13 @@ class Worker:
         counts.requests += 1
         counts.output_tokens += record.completion_tokens or 0
         if record.ok:
-            counts.failures_in_a_row = 0
+            counts.failures_in_a_row, self._failing_since_s = 0, None
             counts.measured_answers += phase is Phase.MEASURED
         else:
             counts.failed += 1
             counts.failures_in_a_row += 1
+            if self._failing_since_s is None:
+                self._failing_since_s = self.clock()
             counts.last_error = record.error
         return record
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from loadtest.config import ClosedLoop, LoadSpec, OpenLoop, RateSegment, Stages
 from loadtest.load_spec_examples import load_spec
-from loadtest.stages import FAILURES_BEFORE_GIVING_UP, Counts, Stage, StageClock
+from loadtest.stages import FAILURES_BEFORE_GIVING_UP, GIVE_UP_AFTER_S, Counts, Stage, StageClock
 
 STAGES = Stages(
     warm_up_s=2.0,
@@ -84,6 +84,8 @@ def test_nothing_but_failures_gives_up_once_and_says_why() -> None:
     clock = Clock(load_spec(arrivals=OPEN, stages=STAGES))
     failing = Counts(requests=9, failures_in_a_row=FAILURES_BEFORE_GIVING_UP, last_error="refused")
     healthy = Counts(requests=9)
+    assert clock.until(0.5, failing) is Stage.WARM_UP, "a burst of failures is no outage"
+    failing.failing_for_s = GIVE_UP_AFTER_S
     assert clock.until(1.0, failing, healthy) is Stage.WARM_UP, "one worker gets answers"
     assert clock.until(1.2, failing, Counts()) is Stage.DRAIN, "the other has heard nothing yet"
     clock.until(3.0, failing, failing)
