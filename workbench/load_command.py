@@ -19,8 +19,9 @@ from accounting.errors import ConfigError, MachineError, RunError
 from loadtest.launch import Distribution, worker_processes
 from loadtest.workloads import load_workload
 from serving.free_port import claim_port
-from workbench.cell import Progress, run_cell
+from workbench.cell import IDLE_BEFORE, Progress, run_cell
 from workbench.experiment import AttachSection, validated
+from workbench.kv_blocks import KvBlocks, kv_blocks
 from workbench.load_measures import measure_load
 from workbench.load_request import LoadRequest
 from workbench.natural_lengths import with_natural_lengths
@@ -92,7 +93,7 @@ def run_load(
         if crew.by_hand:
             say(f"waiting for {spec.processes} workers: kilotoken load-worker {crew.bind}")
         run_cell(spec, server, directory, report=lambda p: say(_progress(p)), distribution=distribution)
-    document = measure_load(spec, directory, server=_about(server))
+    document = measure_load(spec, directory, server=_about(server), kv=_blocks_of(server, directory))
     write_json(directory.path / "summary.json", document)
     return document
 
@@ -100,6 +101,11 @@ def run_load(
 def _progress(progress: Progress) -> str:
     rate = f", {progress.output_tokens_per_s:.0f} tokens/s" if progress.output_tokens_per_s else ""
     return f"{progress.stage.replace('_', '-')}{rate}"
+
+
+def _blocks_of(server: ServerUnderTest, directory: CellDirectory) -> KvBlocks:
+    page = directory.metrics_page(IDLE_BEFORE)
+    return kv_blocks(server.resolved, page.read_text(encoding="utf-8") if page.exists() else "")
 
 
 def _about(server: ServerUnderTest) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from accounting.errors import ConfigError
 from accounting.evidence import CellFacts
 from accounting.load_summary import summarise
 from accounting.records import Phase, RequestRecord
 from loadtest.arrivals import RateProfile, achieved_arrivals
 from loadtest.config import ClosedLoop, LoadSpec, OpenLoop
-from loadtest.workloads import Prompt, Split, load_workload
-from loadtest.workloads.prefix_hits import implied_hit_share
+from loadtest.workloads import load_workload
+from workbench.achieved_hits import achieved_hits
 from workbench.cell_data import CellData, read_cell
+from workbench.kv_blocks import NOT_VLLM, KvBlocks
 from workbench.measures import reconciled_counts, window_counters
 from workbench.natural_lengths import length_facts
 from workbench.plan import BlockPlan, CellPlan
@@ -29,12 +29,11 @@ def measure_load(
     *,
     server: dict[str, Any],
     calibrated_tokens_per_s: float | None = None,
-    kv_block_tokens: int | None = None,
+    kv: KvBlocks = KvBlocks(reason=NOT_VLLM),  # noqa: B008 - frozen
 ) -> dict[str, Any]:
     """Everything about one load.
 
-    `calibrated_tokens_per_s`: how many this machine's client can take; `kv_block_tokens`: the server's KV block,
-    if it says so.
+    `calibrated_tokens_per_s`: how many this machine's client can take; `kv`: the server's KV blocks.
     """
     data = read_cell(_BLOCK, _CELL, _LoadDirectory(directory.path))
     start_s, end_s = _window(data, spec)
@@ -68,9 +67,7 @@ def measure_load(
     document["cache_salted"] = data.cache_salted
     document["load"] = _about_load(spec)
     document["arrivals"] = None if isinstance(spec.arrivals, ClosedLoop) else _arrivals(data.records)
-    document["prefix_hits"] = _prefix_hits(
-        spec, data.records, speed["prefix_cache_hit_share"], kv_block_tokens
-    )
+    document["prefix_hits"] = achieved_hits(spec, data, kv)
     return document
 
 
@@ -128,33 +125,3 @@ def _arrivals(records: Sequence[RequestRecord]) -> dict[str, Any]:
     measured = [r for r in records if r.phase is Phase.MEASURED and r.turn == 0]
     achieved = achieved_arrivals([r.intended_send_s for r in measured], [r.sent_s for r in measured])
     return asdict(achieved) | {"share_sent": achieved.share_sent}
-
-
-def _prefix_hits(
-    spec: LoadSpec, records: Sequence[RequestRecord], achieved: float | None, kv_block_tokens: int | None
-) -> dict[str, Any] | None:
-    """Achieved prefix-cache hits against what the prompts' own tokens imply, where the prompts are exact tokens."""
-    by_id: dict[str, Prompt] = {}
-    for prompt in load_workload(spec.workload, seed=spec.workload_seed).of(Split.MEASURED):
-        if prompt.token_ids is None:
-            return None
-        by_id[prompt.prompt_id] = prompt
-    sent = [r for r in records if r.phase is Phase.MEASURED and r.sent_s is not None]
-    sent.sort(key=lambda record: record.sent_s or 0.0)
-    if kv_block_tokens is None:
-        return {
-            "achieved": achieved,
-            "implied": None,
-            "reason": "the server does not say how large its KV blocks are",
-        }
-    try:
-        implied = implied_hit_share((by_id[r.prompt_id] for r in sent), block_tokens=kv_block_tokens)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    return {
-        "achieved": achieved,
-        "implied": implied.share,
-        "block_tokens": kv_block_tokens,
-        "requests": implied.requests,
-        "reason": None,
-    }

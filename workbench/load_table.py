@@ -78,8 +78,7 @@ def _facts(document: Mapping[str, Any]) -> list[RenderableType]:
         )
     hits = document["prefix_hits"]
     if hits is not None and hits["achieved"] is not None:
-        implied = f"; its tokens imply {_share(hits['implied'])}" if hits["implied"] is not None else ""
-        lines.append(f"prefix cache hit {_share(hits['achieved'])} of prompt tokens{implied}")
+        lines.append(f"prefix cache hit {_share(hits['achieved'])} of prompt tokens{_implied(hits)}")
     length = document["server"]["acceptance_length"]
     if length["value"] is not None:
         lines.append(f"acceptance length {length['value']:.2f}")
@@ -89,6 +88,14 @@ def _facts(document: Mapping[str, Any]) -> list[RenderableType]:
     if by_outcome:
         lines.append("failures: " + ", ".join(f"{name} {count:,}" for name, count in by_outcome.items()))
     return [Text(f"  {line}", style="dim") for line in [*lines, *_not_quoted(document)]]
+
+
+def _implied(hits: Mapping[str, Any]) -> str:
+    if hits["implied"] is None:
+        return ""
+    sized = hits["implied_at_capacity"]
+    within = "" if sized is None else f", {_share(sized)} in a cache of the server's size, one by one"
+    return f"; their ids imply {_share(hits['implied'])} in an endless cache{within}"
 
 
 def _not_quoted(document: Mapping[str, Any]) -> list[str]:
