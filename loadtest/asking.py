@@ -11,7 +11,7 @@ from pathlib import Path
 
 from accounting.errors import ConfigError
 from accounting.records import Phase, RequestRecord
-from loadtest.config import LoadSpec
+from loadtest.config import ClosedLoop, LoadSpec
 from loadtest.prompt_order import ordered_slice
 from loadtest.request_body import request_body
 from loadtest.streaming_client import Send, StreamingClient
@@ -36,12 +36,16 @@ class Prompts:
         """All prompts of a phase, in order."""
         return self._by_phase[phase]
 
+    def has(self, phase: Phase, number: int) -> bool:
+        """Whether that number has a prompt of its own, and begins none again."""
+        return number < len(self._by_phase[phase])
+
 
 def prompts_for(spec: LoadSpec, *, keep_order: bool) -> Prompts:
     """Load a cell's prompts. `keep_order` for a trace, whose order is its own.
 
     Raises:
-        ConfigError: if the workload cannot be had.
+        ConfigError: if the workload cannot be had, or too few natural lengths are known.
         ValueError: if there are too few prompts.
     """
     workload = load_workload(spec.workload, seed=spec.workload_seed)
@@ -58,10 +62,46 @@ def prompts_for(spec: LoadSpec, *, keep_order: bool) -> Prompts:
                 slice_count=spec.slice_count,
             )
         )
+    if spec.prompts_path:
+        by_phase[Phase.MEASURED] = _listed(workload.of(Split.MEASURED), spec.prompts_path)
     if spec.output.kind == "natural":
-        lengths = read_lengths(spec)
-        by_phase[Phase.MEASURED] = [p for p in by_phase[Phase.MEASURED] if p.prompt_id in lengths]
+        by_phase[Phase.MEASURED] = _of_known_length(by_phase[Phase.MEASURED], spec)
     return Prompts(by_phase)
+
+
+def _listed(prompts: Sequence[Prompt], path: str) -> list[Prompt]:
+    """The prompts that a file names, in its order.
+
+    Raises:
+        ConfigError: if it cannot be read, or names one that does not exist.
+    """
+    by_id = {prompt.prompt_id: prompt for prompt in prompts}
+    try:
+        return [by_id[prompt_id] for prompt_id in json.loads(Path(path).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"the list of prompts {path!r} cannot be used: {error}") from error
+
+
+def _of_known_length(prompts: Sequence[Prompt], spec: LoadSpec) -> list[Prompt]:
+    """The prompts of which every turn's natural length is known.
+
+    Raises:
+        ConfigError: if they are fewer than the streams.
+    """
+    lengths = read_lengths(spec)
+    known = [
+        prompt
+        for prompt in prompts
+        if all(turn_key(prompt.prompt_id, turn) in lengths for turn in range(len(prompt.turns) + 1))
+    ]
+    needed = spec.arrivals.streams if isinstance(spec.arrivals, ClosedLoop) else 1
+    if len(known) < needed:
+        raise ConfigError(
+            f"workload {spec.workload}: the natural length of {len(known)} prompts is known here; "
+            f"this load needs {needed} at least.",
+            hint="Record more of them (a longer window), or measure a smaller load.",
+        )
+    return known
 
 
 class Asker:

@@ -1,7 +1,8 @@
 """The closed loop: each of N streams sends its next request when its answer is complete and it has thought.
 
 A stream's k-th measured prompt is number `stream + k x streams`, so what is asked depends neither on the speed
-of the answers nor on how many processes share the streams.
+of the answers nor on how many processes share the streams. Where prompts are asked once only (natural lengths), a
+stream ends with its last one.
 """
 
 from __future__ import annotations
@@ -56,7 +57,11 @@ class ClosedStreams:
         worker, loop, limit = self._worker, self._loop, quota(self._worker.spec, stream)
         seed = worker.spec.order_seed
         sent = 0
-        while worker.stage is not Stage.DRAIN and (limit is None or sent < limit):
+        while (
+            worker.stage is not Stage.DRAIN
+            and (limit is None or sent < limit)
+            and self._may_send(stream + sent * loop.streams)
+        ):
             worker.counts.measured_streams += sent == 0
             sent += 1
             number = sent
@@ -70,7 +75,11 @@ class ClosedStreams:
             if limit is None or sent < limit:
                 worker.scheduler.sleep_until(free_s)
         self._with_measured_left -= 1
-        worker.counts.exhausted = self._with_measured_left == 0
+        worker.counts.exhausted = self._with_measured_left == 0 or worker.spec.ends_with_first_stream
+
+    def _may_send(self, place: int) -> bool:
+        """False where a prompt would begin again that is asked once only."""
+        return not self._worker.spec.asks_once or self._worker.prompts.has(Phase.MEASURED, place)
 
     def _ask(
         self,

@@ -103,6 +103,18 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         True  # whether fields that only vLLM knows may be sent; other servers may refuse them
     )
     cache_salt: str = ""  # vLLM keeps prefixes of different salts apart; empty sends none
+    prompts_path: str = ""  # a JSON list of ids: just these are measured, in that order; empty: the slice
+
+    @property
+    def asks_once(self) -> bool:
+        """Whether a closed loop ends where it would begin its prompts again."""
+        return self.output.kind == "natural" or bool(self.prompts_path)
+
+    @property
+    def ends_with_first_stream(self) -> bool:
+        """Whether the window ends when one stream has no prompt left: with fewer it would be another load."""
+        closed = isinstance(self.arrivals, ClosedLoop)
+        return closed and self.output.kind == "natural" and self.stages.requests is None
 
 
 def write_spec(spec: LoadSpec, path: Path) -> None:

@@ -5,7 +5,7 @@
     ramp        measured prompts, not counted yet. Closed loop: a stream that has had an answer goes on with
                 measured prompts, the window opens when all have. Open loop: for `ramp_s`
     window      at least `window_s` and until `completions` answers have come, at most `window_limit_s`; or until
-                the arrivals are exhausted (a trace, `requests`)
+                the arrivals are exhausted (a trace, `requests`), or the first of the streams is (natural lengths)
     tail        load goes on for `tail_s`, so that the window's end is scraped under load
     drain       no new request; the cell ends when the last answer is complete, or `drain_limit_s` later
 
@@ -48,7 +48,7 @@ class Counts(msgspec.Struct, kw_only=True):
     failures_in_a_row: int = 0
     failing_for_s: float = 0.0  # since the first of these
     last_error: str = ""
-    exhausted: bool = False  # it has no measured prompt left to send
+    exhausted: bool = False  # it (or a stream whose end ends the window) has no measured prompt left
     finished: bool = False  # it has nothing in flight and will send nothing more
 
 
@@ -58,6 +58,7 @@ class StageClock:
     def __init__(self, spec: LoadSpec, *, emit: Callable[..., None], started_s: float) -> None:
         self._stages = spec.stages
         self._streams = spec.arrivals.streams if isinstance(spec.arrivals, ClosedLoop) else None
+        self._first_ends = spec.ends_with_first_stream
         self._emit = emit
         self._since_s = started_s
         self._started_s = started_s
@@ -104,7 +105,8 @@ class StageClock:
 
     def _window_is_over(self, now_s: float, counts: list[Counts]) -> bool:
         in_stage_s = now_s - self._since_s
-        exhausted = bool(counts) and all(c.exhausted for c in counts)
+        out_of_prompts = [c.exhausted for c in counts]
+        exhausted = any(out_of_prompts) if self._first_ends else bool(counts) and all(out_of_prompts)
         if self._stages.requests is not None:
             exhausted = exhausted and all(c.in_flight == 0 for c in counts)
         enough = _answers(counts) - self._answers_before >= self._stages.completions

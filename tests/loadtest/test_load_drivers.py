@@ -2,25 +2,28 @@
 
 import heapq
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import greenlet
 import pytest
 
+from accounting.errors import ConfigError
 from accounting.record_examples import failed, record
 from accounting.records import Phase, RequestRecord
-from loadtest.asking import Prompts
+from loadtest.asking import Prompts, prompts_for
 from loadtest.cell_schedule import measured_schedule, warm_up_schedule
 from loadtest.closed_streams import ClosedStreams
-from loadtest.config import ClosedLoop, LoadSpec, OpenLoop, RateSegment, Replay, Stages
+from loadtest.config import ClosedLoop, LoadSpec, OpenLoop, Output, RateSegment, Replay, Stages
 from loadtest.load_spec_examples import load_spec
 from loadtest.open_arrivals import OpenArrivals
 from loadtest.stages import Stage
 from loadtest.streaming_client import Send
 from loadtest.worker import Worker
-from loadtest.workloads import Message, Prompt, Split
+from loadtest.workloads import Message, Prompt, Split, load_workload
 
 
 class Simulation:
@@ -208,6 +211,68 @@ def test_exactly_so_many_requests_as_were_asked_for() -> None:
     world.go(Stage.WINDOW, 50.0)
     assert len(world.sent(Phase.MEASURED)) == 10
     assert world.worker.counts.exhausted
+
+
+def natural_spec(path: Path, known: int, **changes: Any) -> LoadSpec:
+    """Prompts `measured-0` to `measured-<known - 1>` have a natural length: seven tokens and their number."""
+    path.write_text(json.dumps({"lengths": {f"measured-{n}": 7 + n for n in range(known)}}))
+    return load_spec(output=Output("natural", 40, str(path)), **changes)
+
+
+def test_prompts_of_natural_length_are_sent_once_and_the_first_stream_without_one_is_exhausted(
+    tmp_path: Path,
+) -> None:
+    spec = natural_spec(tmp_path / "lengths.json", 5, arrivals=ClosedLoop(2))
+    world = World(spec, measured=prompt_list(Split.MEASURED, 5))
+    world.go(Stage.WARM_UP, 0.5)
+    world.go(Stage.WINDOW, 3.5)
+    assert world.worker.counts.exhausted, "the second stream has sent its two, the first still has one"
+    world.go(Stage.WINDOW, 20.0)
+    measured = world.sent(Phase.MEASURED)
+    assert sorted(s.prompt_id for s in measured) == [f"measured-{n}" for n in range(5)]
+    assert {s.prompt_id: s.expected_tokens for s in measured}["measured-3"] == 10
+
+
+def test_without_natural_lengths_prompts_begin_again_and_say_so() -> None:
+    world = World(load_spec(arrivals=ClosedLoop(2)), measured=prompt_list(Split.MEASURED, 5))
+    world.go(Stage.WINDOW, 20.0)
+    assert max(s.prompt_repeat for s in world.sent(Phase.MEASURED)) > 1
+    assert not world.worker.counts.exhausted
+
+
+def test_a_list_of_prompts_is_sent_in_its_order_until_all_streams_have_ended(tmp_path: Path) -> None:
+    everything = load_workload("chat", seed=1).of(Split.MEASURED)
+    listed = [everything[n].prompt_id for n in (70, 3, 11, 4)]
+    (tmp_path / "prompts.json").write_text(json.dumps(listed))
+    spec = load_spec(arrivals=ClosedLoop(3), prompts_path=str(tmp_path / "prompts.json"))
+    prompts = prompts_for(spec, keep_order=False)
+    assert [p.prompt_id for p in prompts.of(Phase.MEASURED)] == listed
+    world = World(spec, measured=list(prompts.of(Phase.MEASURED)))
+    world.go(Stage.WARM_UP, 0.5)
+    world.go(Stage.WINDOW, 2.5)
+    assert not world.worker.counts.exhausted, "one stream has a second prompt"
+    world.go(Stage.WINDOW, 20.0)
+    assert [s.prompt_id for s in world.sent(Phase.MEASURED)] == listed
+    assert world.worker.counts.exhausted
+    (tmp_path / "prompts.json").write_text('["nobody"]')
+    with pytest.raises(ConfigError, match="nobody"):
+        prompts_for(spec, keep_order=False)
+
+
+def test_only_prompts_whose_every_turn_has_a_known_length_are_measured(tmp_path: Path) -> None:
+    lines = [{"prompt": f"question {n}", "turns": ["and then?"], "split": "measured"} for n in range(3)]
+    lines.append({"prompt": "warm", "split": "warm_up"})
+    path = tmp_path / "talk.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    first, second, _ = (p.prompt_id for p in load_workload(str(path), seed=1).of(Split.MEASURED))
+    lengths = {first: 5, f"{first}#1": 6, second: 7}
+    (tmp_path / "lengths.json").write_text(json.dumps({"lengths": lengths}))
+    output = Output("natural", 40, str(tmp_path / "lengths.json"))
+    spec = load_spec(arrivals=ClosedLoop(1), workload=str(path), output=output)
+    prompts = prompts_for(spec, keep_order=False)
+    assert [p.prompt_id for p in prompts.of(Phase.MEASURED)] == [first]
+    with pytest.raises(ConfigError, match="of 1 prompts is known here; this load needs 2"):
+        prompts_for(load_spec(workload=str(path), output=output), keep_order=False)
 
 
 def test_a_replay_sends_each_prompt_at_its_own_time() -> None:

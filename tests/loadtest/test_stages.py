@@ -1,6 +1,6 @@
 from typing import Any
 
-from loadtest.config import ClosedLoop, LoadSpec, OpenLoop, RateSegment, Stages
+from loadtest.config import ClosedLoop, LoadSpec, OpenLoop, Output, RateSegment, Stages
 from loadtest.load_spec_examples import load_spec
 from loadtest.stages import FAILURES_BEFORE_GIVING_UP, GIVE_UP_AFTER_S, Counts, Stage, StageClock
 
@@ -60,6 +60,15 @@ def test_exhausted_arrivals_end_the_window() -> None:
     clock = Clock(load_spec(arrivals=OPEN, stages=STAGES))
     assert clock.until(5.0, Counts(), Counts(exhausted=True)) is Stage.WINDOW, "one worker still has some"
     assert clock.until(5.2, Counts(exhausted=True), Counts(exhausted=True)) is Stage.TAIL
+
+
+def test_a_window_of_natural_lengths_ends_with_the_first_that_has_no_prompt_left() -> None:
+    natural = load_spec(arrivals=ClosedLoop(2), output=Output("natural", 40), stages=STAGES)
+    clock = Clock(natural)
+    streams = [Counts(measured_streams=1), Counts(measured_streams=1)]
+    assert clock.until(5.0, *streams) is Stage.WINDOW
+    streams[1].exhausted = True
+    assert clock.until(5.2, *streams) is Stage.TAIL
 
 
 def test_a_number_of_requests_is_answered_whole_before_the_window_closes() -> None:
