@@ -74,8 +74,10 @@ def load_spec(
     server: ServerUnderTest,
     records: Path,
     workload_source: str,
+    *,
+    lengths: Path | None = None,
 ) -> LoadSpec:
-    """What the load child is told."""
+    """What the load child is told; `lengths` where natural ones are recorded."""
     window = experiment.window
     return LoadSpec(
         base_url=server.base_url,
@@ -86,7 +88,7 @@ def load_spec(
         order_seed=block.order_seed,
         slice_index=cell.slice_index,
         slice_count=cell.slice_count,
-        output=Output("fixed" if experiment.output.ignore_eos else "free", experiment.output.max_tokens),
+        output=Output(experiment.output.length, experiment.output.max_tokens, str(lengths or "")),
         stages=Stages(
             warm_up_s=window.warm_up_s,
             window_s=window.minimum_s + EDGE_MARGIN_S,

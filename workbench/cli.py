@@ -146,9 +146,10 @@ def validate(
         check_workloads(experiment, base_dir=file.resolve().parent)
         check_arms(experiment, base_dir=file.resolve().parent, origin=str(file))
         plan = make_plan(experiment)
+        recording = "" if plan.lengths is None else "; natural lengths are recorded in one more server life"
         out.print(
             f"{file} is a valid experiment: {len(experiment.arms)} arms, {len(plan.blocks)} server lives, "
-            f"{plan.cell_count} cells."
+            f"{plan.cell_count} cells{recording}."
         )
     else:
         config = load_server(file)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
@@ -74,12 +74,24 @@ class LoadSection(Section):
 
 
 class OutputSection(Section):
-    """How long answers are."""
+    """How long answers are. An arm that ends answers earlier looks faster: only equal lengths are equal work."""
 
+    length: Literal["free", "fixed", "natural"] = "free"
+    """free: answers end by themselves, at most `max_tokens`. fixed: exactly `max_tokens`; text past the natural end
+    flatters speculation. natural: each prompt's own greedy length (at most `max_tokens`), recorded once on the
+    baseline before the first block, then exact for every arm."""
     max_tokens: Annotated[int, Field(ge=1, le=131072)] = 128
     """Most tokens of an answer; a prompt's own `max_tokens` may lower it."""
-    ignore_eos: bool = False
-    """Write exactly `max_tokens` even past the natural end. Text past the end flatters speculation: prefer off."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_length(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "ignore_eos" in data:
+            raise ValueError(
+                "`ignore_eos` is now spelled `length`: write `length: fixed` for `ignore_eos: true`, "
+                "`length: free` for `ignore_eos: false`, or `length: natural`"
+            )
+        return data
 
 
 class WindowSection(Section):

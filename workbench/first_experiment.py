@@ -36,7 +36,8 @@ workloads: [chat, copy]      # or JSONL files of your own prompts
 loads:
   streams: {streams}         # closed-loop streams, one cell per value
 output:
-  max_tokens: {max_tokens}
+  length: free               # as answers end. natural: recorded once on the baseline, then exact for every arm
+  max_tokens: {max_tokens}             # the longest answer
 repeats: {repeats}                   # server lives per arm; four is the least that allows an interval
 
 price:

@@ -3,14 +3,18 @@
 Output length is a confounder: a configuration that ends answers earlier looks faster. Forcing a fixed length makes
 the model babble past its end, which flatters speculation. The natural greedy length L of each prompt, recorded once,
 becomes `ignore_eos: true, max_tokens: L`. The pass that records sends the prompts that the load will send, in their
-order, with a cache salt of its own; only prompts with a recorded length are then measured.
+order, with a cache salt of its own; only prompts with a recorded length are then measured, each once: a closed loop
+ends its window when the first stream has none left.
+
+Here: the pass itself, and `kilotoken load`. What an experiment records stands in `experiment_lengths.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +23,33 @@ import msgspec
 from accounting.errors import ConfigError, ServerError
 from accounting.records import Phase
 from loadtest.asking import turn_key
-from loadtest.config import ClosedLoop, LoadSpec, Output
+from loadtest.config import ClosedLoop, LoadSpec, Output, Replay, Stages
+from loadtest.prompt_order import in_order
 from loadtest.request_store import iterate_records
 from loadtest.workloads import Split, load_workload
 from loadtest.workloads.prompt import Sampling
 from serving.models.cache import cache_root
 from workbench.cell import Progress, run_cell
+from workbench.plan import RECORDING_STREAMS
 from workbench.run_directory import CellDirectory, write_json
 from workbench.server_under_test import ServerUnderTest
 
-RECORDING_STREAMS = 16
+Say = Callable[[str], None]
 # The measured load must not run out of prompts whose length is known: the pass records more than it will send.
 SPARE = 1.5
 
 
+@dataclass(frozen=True, slots=True)
+class PassLimits:
+    """When a pass ends whose prompts are not all answered: after `least_s` once `enough` are; after `longest_s` anyway."""
+
+    least_s: float
+    longest_s: float
+    enough: int
+
+
 def with_natural_lengths(
-    spec: LoadSpec, server: ServerUnderTest, directory: CellDirectory, *, say: Callable[[str], None]
+    spec: LoadSpec, server: ServerUnderTest, directory: CellDirectory, *, say: Say
 ) -> LoadSpec:
     """The load with its natural lengths known; as it is where they are not asked for.
 
@@ -51,7 +66,7 @@ def with_natural_lengths(
     known = _read(known_path)
     if not _enough(known, spec):
         say("recording natural lengths")
-        known |= _record(spec, server, CellDirectory(directory.path / "recording"), say=say)
+        known |= _record(spec, server, CellDirectory(directory.path / "recording"), known, say=say)
         known_path.parent.mkdir(parents=True, exist_ok=True)
         write_json(known_path, {"model": server.model_name, "cap": spec.output.tokens, "lengths": known})
     path = directory.path / "lengths.json"
@@ -62,16 +77,25 @@ def with_natural_lengths(
 
 
 def _check(spec: LoadSpec, server: ServerUnderTest) -> None:
-    if not server.is_vllm:
-        raise ConfigError(
-            "--output natural needs a vLLM server: only there can a length be fixed (`ignore_eos`) and a prompt "
-            "be asked twice without a cached beginning (`cache_salt`).",
-            hint="Use --output free.",
-        )
+    refuse_without_vllm(server, asked="--output natural", instead="--output free")
     if spec.sampling.temperature:
         raise ConfigError(
             "--output natural is the length of the greedy answer; a temperature above 0 has none.",
             hint="Leave --temperature out, or use --output free.",
+        )
+
+
+def refuse_without_vllm(server: ServerUnderTest, *, asked: str, instead: str) -> None:
+    """Refuse to record where no length can be kept.
+
+    Raises:
+        ConfigError: naming what was asked and what to ask instead.
+    """
+    if not server.is_vllm:
+        raise ConfigError(
+            f"{asked} needs a vLLM server: only there can a length be fixed (`ignore_eos`) and a prompt be asked "
+            f"twice without a cached beginning (`cache_salt`); {server.base_url} is another one.",
+            hint=f"Use {instead}.",
         )
 
 
@@ -99,31 +123,68 @@ def _enough(known: dict[str, int], spec: LoadSpec) -> bool:
 
 
 def _record(
-    spec: LoadSpec, server: ServerUnderTest, directory: CellDirectory, *, say: Callable[[str], None]
+    spec: LoadSpec, server: ServerUnderTest, directory: CellDirectory, known: Mapping[str, int], *, say: Say
 ) -> dict[str, int]:
+    """What is not known yet of a load's prompts, in the order in which it sends them."""
     streams = spec.arrivals.streams if isinstance(spec.arrivals, ClosedLoop) else RECORDING_STREAMS
-    stages, requests = spec.stages, spec.stages.requests
+    measured = load_workload(spec.workload, seed=spec.workload_seed).of(Split.MEASURED)
+    if not isinstance(spec.arrivals, Replay):
+        measured = tuple(in_order(measured, seed=spec.order_seed))
+    stages = spec.stages
     longest_s = SPARE * (stages.ramp_s + stages.window_s + stages.tail_s)
-    pass_spec = msgspec.structs.replace(
-        spec,
-        arrivals=ClosedLoop(streams),
-        output=Output("free", spec.output.tokens),
-        sampling=Sampling(),
-        stages=msgspec.structs.replace(
-            stages,
-            warm_up_s=0.0,
-            window_s=longest_s,
-            window_limit_s=longest_s if requests is None else 86400.0,
-            completions=0,
-            requests=requests,
-        ),
-        records_dir=str(directory.path.resolve() / "records"),
-        processes=1,
-    )
 
     def report(progress: Progress) -> None:
         say(f"recording natural lengths ({progress.stage})")
 
+    return record_lengths(
+        spec,
+        server,
+        directory,
+        prompts=[p.prompt_id for p in measured[: stages.requests] if p.prompt_id not in known],
+        streams=streams,
+        limits=PassLimits(longest_s, longest_s if stages.requests is None else 86400.0, enough=0),
+        report=report,
+    )
+
+
+def record_lengths(
+    spec: LoadSpec,
+    server: ServerUnderTest,
+    directory: CellDirectory,
+    *,
+    prompts: Sequence[str],
+    streams: int,
+    limits: PassLimits,
+    report: Callable[[Progress], None],
+) -> dict[str, int]:
+    """One pass over these prompts of the load's workload, in this order: `turn_key` -> tokens of the greedy answer.
+
+    Its requests have a cache salt of their own: no later prompt finds its beginning cached by them.
+
+    Raises:
+        ServerError: if it brings no answer.
+        LoadError: if the load generator fails.
+    """
+    directory.path.mkdir(parents=True, exist_ok=True)
+    listed = directory.path.resolve() / "prompts.json"
+    write_json(listed, list(prompts))
+    pass_spec = msgspec.structs.replace(
+        spec,
+        arrivals=ClosedLoop(max(1, min(streams, len(prompts)))),
+        prompts_path=str(listed),
+        slice_index=0,
+        slice_count=1,
+        output=Output("free", spec.output.tokens),
+        sampling=Sampling(),
+        stages=Stages(
+            warm_up_s=0.0,
+            window_s=limits.least_s,
+            window_limit_s=limits.longest_s,
+            completions=limits.enough,
+        ),
+        records_dir=str(directory.path.resolve() / "records"),
+        processes=1,
+    )
     run_cell(pass_spec, server, directory, report=report, always_salt=True)
     lengths = {
         turn_key(r.prompt_id, r.turn): r.completion_tokens

@@ -4,6 +4,9 @@ A block is one server life of one arm. Repeats are rounds: in each round every a
 blocks of one round are neighbours in time. The order of arms is shuffled, and every second round reverses the
 one before: with two repeats no arm always goes first, and a steady drift of the host cancels. Within a round
 all arms run the same cells in the same order on the same prompts.
+
+With `output.length: natural` one server life comes before all blocks: the baseline's, in which the lengths of answers
+are recorded. It measures nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +24,12 @@ CELL_OVERHEAD_S = 8.0
 #: Seconds from start to healthy, where nothing better is known: (eager, compiled).
 START_ESTIMATE_S = (55.0, 110.0)
 FAKE_START_ESTIMATE_S = 2.0
+#: Natural lengths are recorded for so many times the cells' own time, with at least so many streams: see
+#: experiment_lengths.py for why that is enough.
+RECORDING_SPARE = 2.0
+RECORDING_STREAMS = 16
+#: Seconds around a cell's window in which it sends measured prompts too: ramp and tail.
+AROUND_WINDOW_S = 3.0
 
 
 class CellPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +43,7 @@ class CellPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BlockPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One server life."""
+    """One server life. Repeats count from 1; 0 is the life in which natural lengths are recorded."""
 
     block_id: str
     arm: str
@@ -44,13 +53,14 @@ class BlockPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that will be run, in order."""
+    """Everything that will be run, in order: first `lengths`, where natural lengths are recorded."""
 
     blocks: tuple[BlockPlan, ...]
+    lengths: BlockPlan | None = None
 
     @property
     def cell_count(self) -> int:
-        """Number of cells over all blocks."""
+        """Number of measured cells over all blocks."""
         return sum(len(block.cells) for block in self.blocks)
 
 
@@ -68,7 +78,30 @@ def make_plan(experiment: Experiment) -> Plan:
         cells = _cells(experiment, dice)
         order_seed = dice.randrange(1 << 31)
         blocks += [BlockPlan(f"r{repeat}-{arm}", arm, repeat, order_seed, cells) for arm in arms]
-    return Plan(tuple(blocks))
+    return Plan(tuple(blocks), _recording(experiment))
+
+
+def _recording(experiment: Experiment) -> BlockPlan | None:
+    """The server life that records natural lengths, one pass per workload; None where none are asked for."""
+    if experiment.output.length != "natural":
+        return None
+    streams = max(RECORDING_STREAMS, *experiment.loads.streams)
+    passes = [CellPlan(workload_label(name), name, streams, 0, 1) for name in experiment.workloads]
+    return BlockPlan("lengths", experiment.baseline_arm, 0, experiment.seed, tuple(passes))
+
+
+def recording_limits_s(experiment: Experiment) -> tuple[float, float]:
+    """Seconds that a workload's lengths are recorded for if its prompts do not end before: as a rule, and at most.
+
+    The second where answers are so slow that cells would wait for them to the limit of their windows.
+    """
+    cells = experiment.repeats * len(experiment.loads.streams)
+    window = experiment.window
+    least, longest = (
+        RECORDING_SPARE * cells * (seconds + AROUND_WINDOW_S)
+        for seconds in (window.minimum_s, window.limit_s)
+    )
+    return least, longest
 
 
 def _cells(experiment: Experiment, dice: random.Random) -> tuple[CellPlan, ...]:
@@ -82,18 +115,23 @@ def _cells(experiment: Experiment, dice: random.Random) -> tuple[CellPlan, ...]:
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """What the plan will take, before anything starts. Seconds and USD; estimates, said as such."""
+    """What the plan will take, before anything starts. Seconds and USD; estimates, said as such.
+
+    `blocks` and `cells` are measured ones; `lengths_s`, the recording of natural lengths with its server's start, is
+    part of the duration, and no more than that unless answers are very slow: it ends with the last prompt.
+    """
 
     blocks: int
     cells: int
     cell_s: float
     duration_s: float
     usd: float
+    lengths_s: float = 0.0
 
     @property
     def start_s(self) -> float:
-        """Mean seconds of a server's start."""
-        return (self.duration_s - self.cells * self.cell_s) / max(self.blocks, 1)
+        """Mean seconds of a measured server's start."""
+        return (self.duration_s - self.lengths_s - self.cells * self.cell_s) / max(self.blocks, 1)
 
 
 def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") -> Estimate:
@@ -103,8 +141,13 @@ def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") 
     per_cell = experiment.window.warm_up_s + experiment.window.minimum_s + CELL_OVERHEAD_S
     for block in plan.blocks:
         duration += _start_estimate_s(configs[block.arm]) + per_cell * len(block.cells)
+    lengths_s = 0.0
+    if plan.lengths is not None:
+        per_pass = recording_limits_s(experiment)[0] + CELL_OVERHEAD_S
+        lengths_s = _start_estimate_s(configs[plan.lengths.arm]) + per_pass * len(plan.lengths.cells)
+    duration += lengths_s
     usd = experiment.price.usd_per_hour / 3600.0 * duration
-    return Estimate(len(plan.blocks), plan.cell_count, per_cell, duration, usd)
+    return Estimate(len(plan.blocks), plan.cell_count, per_cell, duration, usd, lengths_s)
 
 
 def _start_estimate_s(config: ServerConfig | AttachSection) -> float:

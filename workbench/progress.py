@@ -7,6 +7,7 @@ visible all along in both.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +36,7 @@ class RunProgress:
         self._done = 0
         self._measured = 0
         self._started_blocks: set[str] = set()
+        self._recorded = 0  # passes over workloads whose natural lengths are known
         self._expected = expected
         self._started = time.monotonic()
         self._last_plain = ""
@@ -80,6 +82,21 @@ class RunProgress:
         stage = progress.stage.replace("_", "-")
         self._show(f"{label}: {stage}{rate}", plain=f"{label}: {stage}", partly=progress.share)
 
+    def recording(self, block: BlockPlan, cell: CellPlan, progress: Progress) -> None:
+        """Natural lengths of a workload are being recorded."""
+        rate = f", {progress.output_tokens_per_s:.0f} tokens/s" if progress.output_tokens_per_s else ""
+        label = f"{block.block_id}: {cell.workload}, recording natural lengths"
+        self._show(f"{label}{rate}", plain=label)
+
+    def recorded(self, block: BlockPlan, cell: CellPlan, lengths: Mapping[str, int]) -> None:
+        """They are known."""
+        self._recorded += 1
+        mean = sum(lengths.values()) / len(lengths)
+        self._console.print(
+            f"  recorded    {block.block_id:<14} {cell.workload:<8} {len(lengths)} answers, {mean:.1f} tokens on average",
+            highlight=False,
+        )
+
     def cell_done(self, block: BlockPlan, cell: CellPlan) -> None:
         """A cell is finished."""
         self._done += 1
@@ -92,7 +109,7 @@ class RunProgress:
 
     def block_skipped(self, block: BlockPlan) -> None:
         """A block was finished earlier."""
-        self._done += len(block.cells)
+        self._done += len(block.cells) if block.repeat else 0
         self._console.print(f"  kept {block.block_id}: finished earlier", highlight=False)
 
     def block_done(self, block: BlockPlan) -> None:
@@ -103,6 +120,8 @@ class RunProgress:
         """Time left: what was expected of the rest, stretched by how the work so far compares with its share."""
         expected = self._expected
         done_s = self._measured * expected.cell_s + len(self._started_blocks) * expected.start_s
+        if self._measured or self._recorded:
+            done_s += expected.lengths_s  # recorded before anything is measured, often sooner than expected
         left_s = expected.duration_s - done_s
         if self._done == self._cells or left_s <= 0:
             return ""

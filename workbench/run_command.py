@@ -20,8 +20,9 @@ from serving.vllm_names import version_warning
 from workbench import show as showing
 from workbench.costing import write_comparison, write_cost
 from workbench.experiment import Experiment, load_experiment
+from workbench.experiment_lengths import check_natural_baseline, check_natural_prompts
 from workbench.measures import write_measures
-from workbench.plan import Plan, estimate, make_plan
+from workbench.plan import Estimate, Plan, estimate, make_plan
 from workbench.preparation import check_without_starting, prepare_arms
 from workbench.progress import RunProgress, duration
 from workbench.provenance import collect_provenance
@@ -41,6 +42,9 @@ def dry_run(path: Path, *, console: Console) -> None:
     table = Table(title=f"{experiment.name}: blocks in order", title_justify="left", pad_edge=False)
     for column in ("block", "arm", "repeat", "cells in order (workload x streams)"):
         table.add_column(column)
+    if plan.lengths is not None:
+        passes = ", ".join(f"lengths of {cell.workload}" for cell in plan.lengths.cells)
+        table.add_row(plan.lengths.block_id, plan.lengths.arm, "-", passes)
     for block in plan.blocks:
         cells = ", ".join(f"{cell.workload} x {cell.streams}" for cell in block.cells)
         table.add_row(block.block_id, block.arm, str(block.repeat), cells)
@@ -49,7 +53,17 @@ def dry_run(path: Path, *, console: Console) -> None:
         f"{expected.cells} cells in {expected.blocks} server lives, each at least "
         f"{experiment.window.minimum_s:g} s of steady window: about {duration(expected.duration_s)}, "
         f"${expected.usd:.3g} at ${experiment.price.usd_per_hour:g} per hour "
-        f"({experiment.price.source}, {experiment.price.as_of}). An estimate; nothing was started."
+        f"({experiment.price.source}, {experiment.price.as_of}). {_with_lengths(expected)}"
+        "An estimate; nothing was started."
+    )
+
+
+def _with_lengths(expected: Estimate) -> str:
+    if not expected.lengths_s:
+        return ""
+    return (
+        f"Up to {duration(expected.lengths_s)} of it go into one more server life, in which natural lengths are "
+        "recorded. "
     )
 
 
@@ -82,15 +96,17 @@ def resume(run_path: Path, given: Path | None, *, console: Console) -> None:
         provenance = run.read_json("provenance.json")
         provenance.setdefault("resumed", []).append(collect_provenance(sys.argv))
         write_json(run.path / "provenance.json", provenance)
-    left = tuple(block for block in run.plan().blocks if run.finished(block) is None)
-    _run(run, experiment, Plan(left), console)
+    plan = run.plan()
+    left = tuple(block for block in plan.blocks if run.finished(block) is None)
+    unrecorded = plan.lengths is not None and run.finished(plan.lengths) is None
+    _run(run, experiment, Plan(left, plan.lengths if unrecorded else None), console)
 
 
 def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console) -> None:
     expected = estimate(experiment, plan, origin=str(run.path))
     console.print(
         f"{experiment.name}: {expected.cells} cells in {expected.blocks} server lives, "
-        f"about {duration(expected.duration_s)}. Run directory: {run.path}"
+        f"about {duration(expected.duration_s)}. {_with_lengths(expected)}Run directory: {run.path}"
     )
     base_dir = Path(run.read_json("provenance.json").get("base_dir", "."))
     with run.lock():
@@ -117,7 +133,7 @@ def opened(run_path: Path) -> tuple[RunDirectory, Experiment]:
 
 
 def check_workloads(experiment: Experiment, *, base_dir: Path) -> None:
-    """Load every workload once: a missing file or too few prompts must not show after an hour.
+    """Load every workload once: a missing file or unfit prompts must not show after an hour.
 
     Raises:
         ConfigError: naming the workload.
@@ -132,6 +148,7 @@ def check_workloads(experiment: Experiment, *, base_dir: Path) -> None:
                     f"least one each, and a prompt is never used in two cells of one server life.",
                     hint="Add prompts, or measure fewer loads.",
                 )
+        check_natural_prompts(experiment, name, workload)
 
 
 def check_arms(experiment: Experiment, *, base_dir: Path, origin: str) -> None:
@@ -158,4 +175,5 @@ def _prepare(experiment: Experiment, origin: str, base_dir: Path, console: Conso
     if engine is not None and configs and (warning := version_warning(engine.version)):
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
     with console.status("preparing") as status:
+        check_natural_baseline(experiment, origin=origin)
         prepare_arms(configs, base_dir=base_dir, report=lambda text: status.update(escape(text)))

@@ -2,6 +2,7 @@
 
     experiment.yaml        the question, byte for byte as given
     plan.json              blocks and cells in order, seeds
+    lengths/<workload>.json    natural length of each prompt, where they are asked for
     provenance.json        command, versions, git state, hardware
     blocks/<block>.<n>/    attempt n at a block
         block.json         status: running, finished, failed, interrupted; start-up seconds
@@ -14,6 +15,7 @@
     quality/<arm>.json     measured quality, where an arm's numerics differ from the baseline's
     report.html
 
+Natural lengths are recorded by an attempt like any other, `blocks/lengths.<n>`.
 An attempt that did not finish is kept on record; the block is run again whole as the next attempt.
 """
 
@@ -33,7 +35,7 @@ from typing import Any
 import msgspec
 
 from accounting.errors import MachineError, RunError
-from workbench.experiment import Experiment, parse_experiment
+from workbench.experiment import Experiment, parse_experiment, workload_label
 from workbench.plan import BlockPlan, CellPlan, Plan
 
 FINISHED = "finished"
@@ -164,6 +166,10 @@ class RunDirectory:
             return msgspec.json.decode((self.path / "plan.json").read_bytes(), type=Plan)
         except msgspec.DecodeError as error:
             raise RunError(f"{self.path / 'plan.json'} is damaged: {error}") from error
+
+    def lengths(self, workload: str) -> Path:
+        """Natural lengths of a workload's prompts."""
+        return self.path / "lengths" / f"{workload_label(workload)}.json"
 
     def attempts(self, block: BlockPlan) -> list[BlockDirectory]:
         """All attempts at a block, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +15,15 @@ from loadtest.workloads.catalogue import files_of, relocated
 from serving.config import ServerConfig
 from workbench.cell import load_spec, run_cell
 from workbench.experiment import AttachSection, Experiment, workload_label
-from workbench.plan import BlockPlan
+from workbench.experiment_lengths import record_workload
+from workbench.plan import BlockPlan, CellPlan, Plan
 from workbench.progress import RunProgress
 from workbench.run_directory import FINISHED, RUNNING, BlockDirectory, RunDirectory, write_json
 from workbench.server_under_test import ServerUnderTest, attached_server, placement_for, started_server
+
+ArmConfig = ServerConfig | AttachSection
+#: What is done in one server life; returns the seconds that its start took, None for a server that ran already.
+Work = Callable[[BlockPlan, ArmConfig, BlockDirectory], float | None]
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Runner:
     base_dir: Path = Path()
 
     def run_remaining(self) -> None:
-        """Run every block that has no finished attempt.
+        """Run every block that has no finished attempt; first, where it is asked for, record natural lengths.
 
         Raises:
             KilotokenError: the first failure; the message says how to go on.
@@ -38,12 +44,17 @@ class Runner:
         """
         plan = self.run.plan()
         configs = self.experiment.arm_configs(origin=str(self.run.path / "experiment.yaml"))
+        if plan.lengths is not None:
+            self._run_if_left(plan.lengths, configs, partial(self._record_lengths, plan))
         for block in plan.blocks:
-            self._close_stale_attempts(block)
-            if self.run.finished(block) is not None:
-                self.progress.block_skipped(block)
-                continue
-            self._run_block(block, configs[block.arm])
+            self._run_if_left(block, configs, self._measure_block)
+
+    def _run_if_left(self, block: BlockPlan, configs: Mapping[str, ArmConfig], work: Work) -> None:
+        self._close_stale_attempts(block)
+        if self.run.finished(block) is not None:
+            self.progress.block_skipped(block)
+        else:
+            self._run_block(block, configs[block.arm], work)
 
     def _close_stale_attempts(self, block: BlockPlan) -> None:
         """An attempt that is still `running` while we hold the lock was cut off with its workbench."""
@@ -51,11 +62,11 @@ class Runner:
             if attempt.status == RUNNING:
                 attempt.write_status("interrupted", arm=block.arm, repeat=block.repeat)
 
-    def _run_block(self, block: BlockPlan, config: ServerConfig | AttachSection) -> None:
+    def _run_block(self, block: BlockPlan, config: ArmConfig, work: Work) -> None:
         directory = self.run.next_attempt(block)
         directory.write_status(RUNNING, arm=block.arm, repeat=block.repeat)
         try:
-            startup_s = self._measure_block(block, config, directory)
+            startup_s = work(block, config, directory)
         except KeyboardInterrupt:
             directory.write_status("interrupted", arm=block.arm, repeat=block.repeat)
             raise Interrupted(
@@ -70,9 +81,29 @@ class Runner:
         directory.write_status(FINISHED, arm=block.arm, repeat=block.repeat, startup_s=startup_s)
         self.progress.block_done(block)
 
-    def _measure_block(
-        self, block: BlockPlan, config: ServerConfig | AttachSection, directory: BlockDirectory
+    def _record_lengths(
+        self, plan: Plan, block: BlockPlan, config: ArmConfig, directory: BlockDirectory
     ) -> float | None:
+        with self._server(config, block, directory) as server:
+            self._write_server_facts(directory, server)
+            for cell in block.cells:
+                table = record_workload(
+                    self.experiment,
+                    plan,
+                    cell,
+                    server,
+                    directory.cell(cell),
+                    workload_source(self.run.path, cell.workload),
+                    report=partial(self.progress.recording, block, cell),
+                )
+                path = self.run.lengths(cell.workload)
+                path.parent.mkdir(exist_ok=True)
+                cap = self.experiment.output.max_tokens
+                write_json(path, {"arm": block.arm, "model": server.model_name, "cap": cap, "lengths": table})
+                self.progress.recorded(block, cell, table)
+            return server.startup_s
+
+    def _measure_block(self, block: BlockPlan, config: ArmConfig, directory: BlockDirectory) -> float | None:
         with self._server(config, block, directory) as server:
             self._write_server_facts(directory, server)
             for cell in block.cells:
@@ -84,14 +115,21 @@ class Runner:
                     server,
                     cell_directory.path / "records",
                     workload_source(self.run.path, cell.workload),
+                    lengths=self._lengths_of(cell),
                 )
                 label = self.progress.cell_started(block, cell)
                 run_cell(spec, server, cell_directory, report=partial(self.progress.cell, label))
                 self.progress.cell_done(block, cell)
             return server.startup_s
 
+    def _lengths_of(self, cell: CellPlan) -> Path | None:
+        """Where the load child reads natural lengths; None where answers are free or fixed."""
+        if self.experiment.output.length != "natural":
+            return None
+        return self.run.lengths(cell.workload).resolve()
+
     def _server(
-        self, config: ServerConfig | AttachSection, block: BlockPlan, directory: BlockDirectory
+        self, config: ArmConfig, block: BlockPlan, directory: BlockDirectory
     ) -> AbstractContextManager[ServerUnderTest]:
         if isinstance(config, AttachSection):
             return attached_server(config)
