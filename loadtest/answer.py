@@ -48,7 +48,7 @@ class Answer:
             self.outcome = outcome
             self.error = error[:ERROR_BYTES]
 
-    def take(self, data: bytes, at_s: float, lag_s: float, *, censored: bool) -> None:
+    def take(self, data: bytes, at_s: float, lag_s: float, censored: bool) -> None:
         """Account for one event: text, tokens, finish, usage, error. `lag_s` is NaN where it is unknown."""
         if self.done or data == DONE:
             self.done = True  # whatever follows is no part of the answer

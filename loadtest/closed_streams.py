@@ -17,6 +17,8 @@ from loadtest.stages import Stage
 from loadtest.streaming_client import StreamingClient
 from loadtest.worker import Worker, quota
 
+LONGEST_SPREAD_S = 5.0
+
 
 class ClosedStreams:
     """The streams of one process."""
@@ -30,10 +32,16 @@ class ClosedStreams:
         self._with_measured_left = 0
 
     def start(self, at_s: float) -> None:
-        """Start every stream at that instant."""
+        """Start the streams from that instant on, one after the other over half of the warm-up.
+
+        Together they would march in step: every token of every stream at the same instant, which no real users
+        do and no client can time.
+        """
         self._with_measured_left = len(self._streams)
+        spread_s = min(self._worker.spec.stages.warm_up_s / 2, LONGEST_SPREAD_S)
         for stream in self._streams:
-            self._worker.scheduler.spawn(self._run, stream, at_s)
+            begin_s = at_s + spread_s * stream / self._loop.streams
+            self._worker.scheduler.spawn(self._run, stream, begin_s)
 
     def _run(self, stream: int, at_s: float) -> None:
         self._worker.scheduler.sleep_until(at_s)

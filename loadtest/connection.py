@@ -97,7 +97,7 @@ class Connection:
             OSError: if the connection breaks.
         """
         if self._readable is not None:
-            self._readable.run(lambda: self._read_stamped(take), timeout_s)
+            self._readable.run(self._stamped_reader(take), timeout_s)
             return
         deadline_s = time.monotonic() + timeout_s
         while True:
@@ -106,13 +106,19 @@ class Connection:
             if take(data, time.monotonic(), None):
                 return
 
-    def _read_stamped(self, take: TakeRead) -> bool:
-        try:
-            data, ancillary, _, _ = self._socket.recvmsg(READ_BYTES, ANCILLARY_BYTES)
-        except BlockingIOError:
-            return False
-        at_s, lag_s = arrival(ancillary)
-        return take(data, at_s, lag_s)
+    def _stamped_reader(self, take: TakeRead) -> Callable[[], bool]:
+        """One read with its stamp at each call: a closure, because it runs once for every token."""
+        recvmsg = self._socket.recvmsg
+
+        def read() -> bool:
+            try:
+                data, ancillary, _, _ = recvmsg(READ_BYTES, ANCILLARY_BYTES)
+            except BlockingIOError:
+                return False
+            at_s, lag_s = arrival(ancillary)
+            return take(data, at_s, lag_s)
+
+        return read
 
     def close(self) -> None:
         """Close."""

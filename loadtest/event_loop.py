@@ -21,7 +21,8 @@ from typing import Any
 
 import gevent
 from gevent import monkey
-from gevent.event import AsyncResult, Event
+from gevent.event import Event
+from gevent.hub import Waiter
 
 _READ, _WRITE = 1, 2
 _CLOCK_MONOTONIC = 1
@@ -63,24 +64,26 @@ class Readable:
             TimeoutError: after `timeout_s`.
             Exception: whatever `on_readable` raises.
         """
-        done: Any = AsyncResult()
+        hub = gevent.get_hub()
+        waiter = Waiter(hub)
 
         def ready() -> None:
+            # Straight into the greenlet: behind the loop's other callbacks it would wait for every other stream's
+            # read, and its next request would leave late.
             try:
                 if on_readable():
-                    self._watcher.stop()
-                    done.set()
+                    waiter.switch(None)
             except Exception as error:  # noqa: BLE001 - carried over to the greenlet that waits
-                self._watcher.stop()
-                done.set_exception(error)
+                waiter.throw(error)
 
+        timer = hub.loop.timer(timeout_s)
+        timer.start(waiter.throw, TimeoutError())
         self._watcher.start(ready)
         try:
-            done.get(timeout=timeout_s)
-        except gevent.Timeout:
-            raise TimeoutError from None
+            waiter.get()
         finally:
             self._watcher.stop()
+            timer.close()
 
     def close(self) -> None:
         """Free the watcher; before the socket is closed."""

@@ -19,6 +19,11 @@ _RX_SOFTWARE, _SOFTWARE = 1 << 3, 1 << 4
 _STAMP = struct.Struct("@qq")  # struct timespec; the first of three is the software stamp
 ANCILLARY_BYTES = socket.CMSG_SPACE(3 * _STAMP.size)
 
+# Looked up once: this runs for every token.
+_monotonic, _time_ns, _unpack_stamp, _SOL_SOCKET = (
+    time.monotonic, time.time_ns, _STAMP.unpack_from, socket.SOL_SOCKET
+)  # fmt: skip
+
 KERNEL, USER = "kernel", "user"
 # A stamp cannot be of the future, and no stall is this long: outside, the wall clock was set meanwhile.
 _LONGEST_LAG_NS = 300 * 10**9
@@ -43,10 +48,10 @@ def arrival(ancillary: Ancillary) -> tuple[float, float | None]:
     The kernel stamps with the wall clock, which may be stepped; its distance from *now* is taken off the
     monotonic clock instead. Without a usable stamp: now, and None.
     """
-    now_s, now_ns = time.monotonic(), time.time_ns()
+    now_s, now_ns = _monotonic(), _time_ns()
     for level, kind, data in ancillary:
-        if kind == _SO_TIMESTAMPING and level == socket.SOL_SOCKET and len(data) >= _STAMP.size:
-            seconds, nanoseconds = _STAMP.unpack_from(data)
+        if kind == _SO_TIMESTAMPING and level == _SOL_SOCKET and len(data) >= 16:
+            seconds, nanoseconds = _unpack_stamp(data)
             lag_ns = now_ns - (seconds * 1_000_000_000 + nanoseconds)
             if 0 <= lag_ns < _LONGEST_LAG_NS:
                 lag_s = lag_ns * 1e-9

@@ -225,14 +225,16 @@ class _Reading:
 
     def _deliver(self, at_s: float, lag_s: float | None) -> None:
         events, self._events = self._events, []
-        unstamped = self._stamped and lag_s is None
-        if unstamped:
-            self._answer.unstamped_reads += 1
-        lag = math.nan if lag_s is None else lag_s
-        pending = unstamped or self._splitter.pending
-        last = len(events) - 1
-        for index, data in enumerate(events):
-            self._answer.take(data, at_s, lag, censored=pending or index < last)
+        pending = self._splitter.pending
+        if lag_s is None:
+            lag_s = math.nan
+            if self._stamped:
+                self._answer.unstamped_reads += 1
+                pending = True
+        for data in events[:-1]:
+            self._answer.take(data, at_s, lag_s, True)
+        if events:
+            self._answer.take(events[-1], at_s, lag_s, pending)
 
     def _on_head(self, http: HttpAnswer) -> None:
         self._answer.status = http.status

@@ -135,8 +135,16 @@ def test_a_stream_measures_only_after_an_answer_however_late() -> None:
     world.go(Stage.WARM_UP, 1.0)
     world.go(Stage.RAMP, 4.9)
     assert not world.sent(Phase.MEASURED)
-    world.simulation.run(5.0)
+    world.simulation.run(5.2)
     assert len(world.sent(Phase.MEASURED)) == 2
+
+
+def test_streams_start_one_after_the_other_so_that_they_do_not_march_in_step() -> None:
+    world = World(
+        load_spec(arrivals=ClosedLoop(4), stages=Stages(warm_up_s=2.0, window_s=1.0, window_limit_s=1.0))
+    )
+    world.go(Stage.WARM_UP, 0.99)
+    assert [s.intended_send_s for s in world.sends] == [0.0, 0.25, 0.5, 0.75]
 
 
 def test_latency_starts_when_the_stream_became_free_and_has_thought() -> None:
