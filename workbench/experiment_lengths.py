@@ -24,8 +24,8 @@ from workbench.plan import CellPlan, Plan, recording_limits_s
 from workbench.run_directory import CellDirectory
 from workbench.server_under_test import ServerUnderTest, attached_server
 
-#: Answers per stream around a window, beside those that it waits for: under way when it opens, and when it closes.
-AROUND_THE_WINDOW = 2
+#: Answers per stream beside those that a window waits for: under way when it closes.
+BEYOND_THE_WINDOW = 1
 
 
 def wanted_prompts(
@@ -37,7 +37,7 @@ def wanted_prompts(
     measured = loaded.of(Split.MEASURED)
     places: dict[str, tuple[int, int]] = {}
     for seed, cell in sorted(_cells(plan, workload), key=lambda pair: (pair[0], pair[1].slice_index)):
-        needed = least_prompts(experiment, cell)
+        needed = least_prompts(experiment, cell.streams)
         prompts = ordered_slice(
             measured, seed=seed, slice_index=cell.slice_index, slice_count=cell.slice_count
         )
@@ -48,9 +48,9 @@ def wanted_prompts(
     return order, sum(beyond == 0 for beyond, _ in places.values())
 
 
-def least_prompts(experiment: Experiment, cell: CellPlan) -> int:
-    """Prompts without which a cell cannot be measured."""
-    return cell.streams * (experiment.window.completions_per_stream + AROUND_THE_WINDOW)
+def least_prompts(experiment: Experiment, streams: int) -> int:
+    """Prompts without which no cell of so many streams is long enough."""
+    return streams * (experiment.window.completions_per_stream + BEYOND_THE_WINDOW)
 
 
 def _cells(plan: Plan, workload: str) -> set[tuple[int, CellPlan]]:
@@ -114,7 +114,7 @@ def check_natural_prompts(experiment: Experiment, workload: str, loaded: Workloa
     """Refuse prompts that natural lengths cannot be had for, before anything starts.
 
     Raises:
-        ConfigError: if a prompt is not answered greedily, or there are fewer than streams.
+        ConfigError: if a prompt is not answered greedily, or a cell would come to the end of them too early.
     """
     if experiment.output.length != "natural":
         return
@@ -127,11 +127,11 @@ def check_natural_prompts(experiment: Experiment, workload: str, loaded: Workloa
             hint="Leave the temperature out, or write `length: free`.",
         )
     loads = experiment.loads.streams
-    share = len(measured) // len(loads)
-    if share < max(loads):
+    share, needed = len(measured) // len(loads), least_prompts(experiment, max(loads))
+    if share < needed:
         raise ConfigError(
             f"workload {workload} has {len(measured)} measured prompts, {share} for each load; {max(loads)} streams "
-            "need at least one each, because with output.length: natural no prompt is sent twice.",
+            f"need {needed} at the least, because with output.length: natural no prompt is sent twice.",
             hint="Add prompts, measure fewer or smaller loads, or write `length: free`.",
         )
 
