@@ -21,9 +21,11 @@ import msgspec
 
 from loadtest.config import ClosedLoop, LoadSpec
 
-#: Give up when nothing but failures has come back: so many in a row, and for so long (a burst of them is no outage).
+#: Give up when nothing but failures has come back: so many in a row, and for so long. A server that has answered
+#: before gets longer: while it is held up, only its failures come back, and they come at once.
 FAILURES_BEFORE_GIVING_UP = 8
 GIVE_UP_AFTER_S = 2.0
+GIVE_UP_AFTER_ANSWERS_S = 20.0
 
 
 class Stage(StrEnum):
@@ -129,6 +131,8 @@ def _answers(counts: Iterable[Counts]) -> int:
 def _all_fail(counts: list[Counts]) -> bool:
     """Nothing but failures has come back for a while, at every worker that had anything back."""
     heard = [c for c in counts if c.requests]
+    answered = any(c.requests > c.failed for c in heard)
+    patience_s = GIVE_UP_AFTER_ANSWERS_S if answered else GIVE_UP_AFTER_S
     return bool(heard) and all(
-        c.failures_in_a_row >= FAILURES_BEFORE_GIVING_UP and c.failing_for_s >= GIVE_UP_AFTER_S for c in heard
+        c.failures_in_a_row >= FAILURES_BEFORE_GIVING_UP and c.failing_for_s >= patience_s for c in heard
     )

@@ -2,7 +2,11 @@ from typing import Any
 
 from loadtest.config import ClosedLoop, LoadSpec, OpenLoop, Output, RateSegment, Stages
 from loadtest.load_spec_examples import load_spec
-from loadtest.stages import FAILURES_BEFORE_GIVING_UP, GIVE_UP_AFTER_S, Counts, Stage, StageClock
+from loadtest.stages import (
+    FAILURES_BEFORE_GIVING_UP,
+    GIVE_UP_AFTER_ANSWERS_S,
+    GIVE_UP_AFTER_S,
+    Counts,, Stage, StageClock
 
 STAGES = Stages(
     warm_up_s=2.0,
@@ -91,7 +95,9 @@ def test_the_drain_ends_when_all_have_finished_or_with_its_limit() -> None:
 
 def test_nothing_but_failures_gives_up_once_and_says_why() -> None:
     clock = Clock(load_spec(arrivals=OPEN, stages=STAGES))
-    failing = Counts(requests=9, failures_in_a_row=FAILURES_BEFORE_GIVING_UP, last_error="refused")
+    failing = Counts(
+        requests=9, failed=9, failures_in_a_row=FAILURES_BEFORE_GIVING_UP, last_error="refused"
+    )
     healthy = Counts(requests=9)
     assert clock.until(0.5, failing) is Stage.WARM_UP, "a burst of failures is no outage"
     failing.failing_for_s = GIVE_UP_AFTER_S
@@ -109,3 +115,13 @@ def test_every_change_is_told_with_its_instant() -> None:
     instants = [e["at_s"] for e in clock.events]
     assert instants == sorted(instants)
     assert instants[:2] == [2.0, 3.0]
+
+
+def test_a_server_that_has_answered_before_is_given_more_time() -> None:
+    clock = Clock(load_spec(arrivals=OPEN, stages=STAGES))
+    failing = Counts(
+        requests=20, failed=12, failures_in_a_row=12, failing_for_s=GIVE_UP_AFTER_S + 1, last_error="reset"
+    )
+    assert clock.until(1.0, failing) is Stage.WARM_UP
+    failing.failing_for_s = GIVE_UP_AFTER_ANSWERS_S
+    assert clock.until(1.2, failing) is Stage.DRAIN
