@@ -6,7 +6,10 @@ from loadtest.stages import (
     FAILURES_BEFORE_GIVING_UP,
     GIVE_UP_AFTER_ANSWERS_S,
     GIVE_UP_AFTER_S,
-    Counts,, Stage, StageClock
+    Counts,
+    Stage,
+    StageClock,
+)
 
 STAGES = Stages(
     warm_up_s=2.0,
@@ -95,9 +98,7 @@ def test_the_drain_ends_when_all_have_finished_or_with_its_limit() -> None:
 
 def test_nothing_but_failures_gives_up_once_and_says_why() -> None:
     clock = Clock(load_spec(arrivals=OPEN, stages=STAGES))
-    failing = Counts(
-        requests=9, failed=9, failures_in_a_row=FAILURES_BEFORE_GIVING_UP, last_error="refused"
-    )
+    failing = Counts(requests=9, failed=9, failures_in_a_row=FAILURES_BEFORE_GIVING_UP, last_error="refused")
     healthy = Counts(requests=9)
     assert clock.until(0.5, failing) is Stage.WARM_UP, "a burst of failures is no outage"
     failing.failing_for_s = GIVE_UP_AFTER_S
