@@ -111,3 +111,15 @@ def test_it_is_measured_by_what_it_states_and_told_what_it_does_not(
     assert cell["tpot_s"]["reason"] == "the server does not say how many tokens its events carry"
     assert cell["verdict"]["throughput"] == "unreconciled"
     assert cell["acceptance_length"] is None
+
+
+def test_it_cannot_be_the_baseline_of_natural_lengths_and_that_is_said_before_anything_starts(
+    other_server: str, tmp_path: Path, kilotoken: Command
+) -> None:
+    natural = EXPERIMENT.format(url=other_server).replace("{max_tokens:", "{length: natural, max_tokens:")
+    (tmp_path / "other.yaml").write_text(natural)
+    refused = kilotoken("run", "other.yaml", "--out", "out")
+    assert refused.returncode == 2
+    assert "recorded on arms.running, needs a vLLM server" in refused.stderr
+    assert "`length: free`, or make an arm that is vLLM the `baseline`" in refused.stderr
+    assert not (tmp_path / "out").exists()
