@@ -33,7 +33,11 @@ class ToWorkers(Protocol):
 
 
 class Coordinator:
-    """Runs one cell. `emit` tells the parent process what happens; `boot` names this machine's clock."""
+    """Runs one cell.
+
+    `emit` tells the parent process what happens; `boot` names this machine's clock; `lost` says which workers have
+    gone without a word, empty while all are there.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Coordinator:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         boot: str,
+        lost: Callable[[], str] = lambda: "",
     ) -> None:
         self._spec = spec
         self._to_workers = to_workers
@@ -51,12 +56,14 @@ class Coordinator:
         self._clock = clock
         self._sleep = sleep
         self._boot = boot
+        self._lost = lost
         self._failed = ""
         self._ready: set[int] = set()
         self._boots: dict[int, str] = {}
         self._pings: dict[int, list[Ping]] = {}
         self._sent_s: dict[int, float] = {}
-        self._counts: dict[int, Counts] = {}
+        # A worker that has not counted yet has neither sent everything nor finished.
+        self._counts = {worker: Counts() for worker in range(spec.processes)}
         self._saved: dict[int, dict[str, Any]] = {}
         self._shipped: set[int] = set()
 
@@ -64,7 +71,7 @@ class Coordinator:
         """The whole cell; the workers' files, each with the offset of its clock.
 
         Raises:
-            WorkerFailedError: if a worker says that it cannot go on, or does not answer.
+            WorkerFailedError: if a worker says that it cannot go on, does not answer, or has gone.
         """
         workers = self._spec.processes
         self._to_workers("prepare", spec=msgspec.to_builtins(self._spec))
@@ -148,6 +155,8 @@ class Coordinator:
     def _check(self) -> None:
         if self._failed:
             raise WorkerFailedError(self._failed)
+        if lost := self._lost():
+            raise WorkerFailedError(lost)
 
     def heard(self, kind: str, index: int, values: dict[str, Any]) -> None:
         """A worker has said something."""

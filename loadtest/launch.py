@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,8 @@ from loadtest.config import (
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 END_GRACE_S = 10.0
+# A user ends by itself when the records are saved or the cell has failed; this is for one that cannot.
+STOP_TIMEOUT_S = "5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class LoadProcess:
             *("--host", self._spec.base_url, "--users", users, "--spawn-rate", users),
             *self._web_arguments(),
             *self._master_arguments(),
-            *("--stop-timeout", "600", "--only-summary", "--loglevel", "WARNING"),
+            *("--stop-timeout", STOP_TIMEOUT_S, "--only-summary", "--loglevel", "WARNING"),
             *("--exit-code-on-error", "0"),
         ]
 
@@ -166,14 +168,8 @@ class LoadProcess:
         traceback: TracebackType | None,
     ) -> None:
         """End the child, if it still runs."""
-        child = self._child
-        if child is not None and child.poll() is None:
-            child.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=END_GRACE_S / 5)
-            if child.poll() is None:
-                child.kill()
-                child.wait()
+        if self._child is not None:
+            _end([self._child])
         if self._read_fd >= 0:
             os.close(self._read_fd)
             self._read_fd = -1
@@ -196,11 +192,33 @@ def worker_processes(host: str, port: int, *, processes: int, api_key: str | Non
         environment |= {API_KEY_VARIABLE: api_key} if api_key else {}
         argv = [
             *(sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--worker"),
-            *("--processes", str(processes), "--master-host", host, "--master-port", str(port)),
-            *("--loglevel", "WARNING"),
+            *("--master-host", host, "--master-port", str(port), "--loglevel", "WARNING"),
         ]
-        code = subprocess.run(argv, env=environment, check=False).returncode
-    if code != 0:
+        # Children of ours, each by itself: Locust's own `--processes` puts a process between that does not notice
+        # when we are killed. In a session of their own, so that Ctrl-C comes to them from us, once.
+        workers = [
+            subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+            for _ in range(processes)
+        ]
+        try:
+            codes = [worker.wait() for worker in workers]
+        finally:
+            _end(workers)
+    if bad := [code for code in codes if code != 0]:
         raise LoadError(
-            f"the workers ended with status {code}", hint=f"Is the load at {host}:{port} still there?"
+            f"{len(bad)} of {processes} workers ended with status {bad[0]}",
+            hint=f"Is the load at {host}:{port} still there?",
         )
+
+
+def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End what still runs: asked first, so that it can tell the master."""
+    running = [child for child in children if child.poll() is None]
+    for child in running:
+        child.terminate()
+    for child in running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=END_GRACE_S / 5)
+        if child.poll() is None:
+            child.kill()
+            child.wait()

@@ -16,7 +16,7 @@ import gevent
 import msgspec
 from locust import User, constant, events, task
 from locust.exception import StopUser
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from accounting.records import RequestRecord
 from loadtest.config import (
@@ -32,11 +32,14 @@ from loadtest.request_body import PATHS
 from loadtest.worker_process import WorkerProcess, boot_id
 
 TO_WORKERS, TO_MASTER = "kilotoken_order", "kilotoken_heard"
+BEGIN_LIMIT_S = 30.0  # from Locust's start, when all workers are connected, until their users run
 
 _spec = read_spec(Path(os.environ[SPEC_VARIABLE])) if SPEC_VARIABLE in os.environ else None
 _events_fd = int(os.environ.get(EVENTS_VARIABLE, "-1"))
 _runner: Any = None
 _coordinator: Coordinator | None = None
+_here: list[int] = []  # the workers, by Locust's numbers, whose user has started
+_seats: dict[int, int] = {}  # Locust's number of a worker -> which share of the load it sends
 
 
 def _emit(event: str, **values: object) -> None:
@@ -46,7 +49,7 @@ def _emit(event: str, **values: object) -> None:
         os._exit(1)  # nobody listens any more: the parent is gone
 
 
-def _hear(kind: str, *, index: int, **values: Any) -> None:
+def _hear(kind: str, *, index: int = -1, **values: Any) -> None:
     _runner.send_message(TO_MASTER, {"kind": kind, "index": index, "values": values})
 
 
@@ -66,6 +69,7 @@ _process = WorkerProcess(
     hear=_hear,
     heard_record=_count,
     sleep=gevent.sleep,
+    aside=lambda run: gevent.get_hub().threadpool.apply(run),
     api_key=os.environ.get(API_KEY_VARIABLE),
     records_dir=Path(os.environ[RECORDS_VARIABLE]) if RECORDS_VARIABLE in os.environ else None,
 )
@@ -81,16 +85,21 @@ class Load(User):
     @task
     def drive(self) -> None:
         """Everything this process sends."""
-        _process.drive(_runner.worker_index)
+        _hear("here", number=_runner.worker_index)
+        _process.drive()
         raise StopUser
 
 
 def _obey(environment: Any, msg: Any, **_: Any) -> None:
-    _process.obey(msg.data["order"], _runner.worker_index, msg.data["values"])
+    seat = msg.data["seats"].get(str(_runner.worker_index))
+    if seat is not None:
+        _process.obey(msg.data["order"], seat, msg.data["values"])
 
 
 def _listen(environment: Any, msg: Any, **_: Any) -> None:
-    if _coordinator is not None:
+    if msg.data["kind"] == "here":
+        _here.append(msg.data["values"]["number"])
+    elif _coordinator is not None:
         _coordinator.heard(msg.data["kind"], msg.data["index"], msg.data["values"])
 
 
@@ -130,12 +139,15 @@ def _coordinate(environment: Any) -> None:
         clock=monotonic,
         sleep=gevent.sleep,
         boot=boot_id(),
+        lost=_lost,
     )
     try:
+        _take_seats(_spec.processes)
         parts = _coordinator.run()
         _emit("saved", parts=parts)
     except WorkerFailedError as error:
         _emit("failed", reason=str(error))
+        _order("abandon", {})
     finally:
         environment.process_exit_code = 0
         environment.runner.quit()
@@ -143,10 +155,36 @@ def _coordinate(environment: Any) -> None:
             environment.web_ui.stop()
 
 
+def _take_seats(seats: int) -> None:
+    """Number the workers that have a user; Locust's own numbers count all that ever came, also those that left.
+
+    Raises:
+        WorkerFailedError: if too few begin.
+    """
+    deadline_s = monotonic() + BEGIN_LIMIT_S
+    while len(_here) < seats:
+        if monotonic() > deadline_s:
+            raise WorkerFailedError(f"{len(_here)} of {seats} load processes began in {BEGIN_LIMIT_S:.0f} s")
+        gevent.sleep(0.02)
+    _seats.update({number: seat for seat, number in enumerate(sorted(_here)[:seats])})
+
+
+def _lost() -> str:
+    """Which workers have gone: ended, or silent for four heartbeats."""
+    if not isinstance(_runner, MasterRunner):
+        return ""
+    gone = [
+        name.rpartition("_")[0]
+        for name, number in _runner.worker_indexes.items()
+        if number in _seats and (name not in _runner.clients or _runner.clients[name].state == STATE_MISSING)
+    ]
+    return f"{len(gone)} of {len(_seats)} load processes have gone, on {', '.join(gone)}" if gone else ""
+
+
 def _order(order: str, values: dict[str, Any]) -> None:
-    message = {"order": order, "values": values}
     if isinstance(_runner, MasterRunner):
-        _runner.send_message(TO_WORKERS, message)
+        seats = {str(number): seat for number, seat in _seats.items()}
+        _runner.send_message(TO_WORKERS, {"order": order, "values": values, "seats": seats})
     else:
         gevent.spawn(_process.obey, order, 0, values)
 

@@ -27,7 +27,7 @@ from loadtest.event_loop import Alarm, collect_garbage_seldom
 from loadtest.open_arrivals import OpenArrivals
 from loadtest.record_spool import RecordSpool
 from loadtest.stages import Stage
-from loadtest.worker import Worker
+from loadtest.worker import Scheduler, Worker
 
 COUNTS_EVERY_S = 0.05
 COLLECT_EVERY_S = 10.0
@@ -40,7 +40,11 @@ def load_prompts(spec: LoadSpec) -> Prompts:
 
 
 class WorkerProcess:
-    """Obeys orders. `hear` sends something back to the coordinator, `heard_record` feeds Locust's statistics."""
+    """Obeys orders.
+
+    `hear` sends something back to the coordinator, `heard_record` feeds Locust's statistics, `aside` runs what takes
+    long so that the event loop goes on: a worker without a heartbeat counts as gone.
+    """
 
     def __init__(
         self,
@@ -48,12 +52,14 @@ class WorkerProcess:
         hear: Callable[..., None],
         heard_record: Callable[[RequestRecord], None],
         sleep: Callable[[float], None],
+        aside: Callable[[Callable[[], None]], None] = lambda run: run(),
         api_key: str | None = None,
         records_dir: Path | None = None,
     ) -> None:
         self._hear = hear
         self._heard_record = heard_record
         self._sleep = sleep
+        self._aside = aside
         self._api_key = api_key
         self._records_dir = records_dir
         self._loaded: tuple[LoadSpec, Prompts] | None = None
@@ -63,6 +69,8 @@ class WorkerProcess:
         self._parquet = Path()
         self._fresh: list[RequestRecord] = []  # written between the sends, never before the next one
         self._start_s: float | None = None
+        self._index = 0
+        self._driving = False
         self.over = False
 
     def load(self, spec: LoadSpec) -> None:
@@ -79,17 +87,17 @@ class WorkerProcess:
     def _prepare(self, index: int, spec: dict[str, Any]) -> None:
         told = msgspec.convert(spec, LoadSpec)
         if self._loaded is None or self._loaded[0] != told:
-            self.load(told)
+            self._aside(lambda: self.load(told))
         assert self._loaded is not None
+        self._index = index
         directory = self._records_dir or Path(told.records_dir)
         directory.mkdir(parents=True, exist_ok=True)
         self._spool = RecordSpool(directory / f"requests.{index}.jsonl")
         self._parquet = directory / f"requests.{index}.parquet"
-        alarm = Alarm()
         self._worker = Worker(
             told,
             self._loaded[1],
-            alarm,
+            _Watched(Alarm(), self._stumbled),
             index=index,
             sink=self._fresh.append,
             api_key=self._api_key,
@@ -118,10 +126,26 @@ class WorkerProcess:
         if self._worker is not None:
             self._worker.stage = Stage(stage)
 
-    def drive(self, index: int) -> None:
-        """Wait for the start, send this process's share, tell the counts; returns when the records are saved."""
-        while self._start_s is None:
+    def _abandon(self, index: int) -> None:
+        """The cell has failed: stop driving, so that the process can end."""
+        self.over = True
+
+    def _stumbled(self, error: Exception) -> None:
+        """A stream or the pacer has died of a mistake of ours: without a word the cell would wait for it for ever."""
+        self._hear("failed", index=self._index, error=f"{type(error).__name__}: {error}")
+
+    def drive(self) -> None:
+        """Wait for the start, send this process's share, tell the counts; returns when the records are saved.
+
+        A second call returns at once: Locust may hand a process the user of another one that has gone.
+        """
+        if self._driving:
+            return
+        self._driving = True
+        while self._start_s is None and not self.over:
             self._sleep(0.01)
+        if self.over or self._start_s is None:
+            return
         assert self._worker is not None
         assert self._driver is not None
         self._driver.start(self._start_s)
@@ -129,7 +153,7 @@ class WorkerProcess:
         while not self.over:
             self._sleep(COUNTS_EVERY_S)
             self._write_fresh()
-            self._hear("counts", index=index, counts=msgspec.to_builtins(self._worker.report()))
+            self._hear("counts", index=self._index, counts=msgspec.to_builtins(self._worker.report()))
             if time.monotonic() - collected_s > COLLECT_EVERY_S:
                 collected_s = time.monotonic()
                 gc.collect(1)
@@ -165,6 +189,27 @@ class WorkerProcess:
         for part in _parts(self._parquet):
             self._hear("part", index=index, data=part)
         self._hear("shipped", index=index)
+
+
+class _Watched:
+    """A scheduler whose every task tells when it dies."""
+
+    def __init__(self, scheduler: Scheduler, on_failure: Callable[[Exception], None]) -> None:
+        self._scheduler = scheduler
+        self._on_failure = on_failure
+        self.sleep_until = scheduler.sleep_until
+
+    def spawn(self, run: Callable[..., None], *arguments: Any) -> object:
+        """Run it concurrently; a failure is told and raised."""
+
+        def watched() -> None:
+            try:
+                run(*arguments)
+            except Exception as error:
+                self._on_failure(error)
+                raise
+
+        return self._scheduler.spawn(watched)
 
 
 def _convert(json_lines: Path, parquet: Path) -> None:

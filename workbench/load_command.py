@@ -8,6 +8,8 @@ summary.json                                            what is printed
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,19 +17,24 @@ from typing import Any
 
 from rich.console import Console
 
-from accounting.errors import ConfigError, MachineError, RunError
+from accounting.errors import ConfigError, Interrupted, MachineError, RunError, ServerError
+from loadtest.arrivals import replay_schedule
+from loadtest.config import LoadSpec, Replay
 from loadtest.launch import Distribution, worker_processes
-from loadtest.workloads import load_workload
+from loadtest.request_store import iterate_records
+from loadtest.workloads import Split, load_workload
 from serving.free_port import claim_port
 from workbench.cell import IDLE_BEFORE, Progress, run_cell
 from workbench.experiment import AttachSection, validated
 from workbench.kv_blocks import KvBlocks, kv_blocks
 from workbench.load_measures import measure_load
-from workbench.load_request import LoadRequest
+from workbench.load_request import LoadRequest, as_option
 from workbench.natural_lengths import with_natural_lengths
 from workbench.run_directory import CellDirectory, write_json
 from workbench.server_under_test import ServerUnderTest, attached_server
 from workbench.status_line import status_line
+
+DEFAULT_BIND = "127.0.0.1:5557"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Crew:
     """The load's processes as the user wants them: workers started by hand, their meeting place, a web page."""
 
     by_hand: bool = False
-    bind: str = "127.0.0.1:5557"
+    bind: str = DEFAULT_BIND
     web_port: int | None = None
 
     def distribution(self) -> Distribution:
@@ -46,8 +53,34 @@ class Crew:
             MachineError: if a port is taken.
         """
         host, port = host_and_port(self.bind, option="--bind") if self.by_hand else ("127.0.0.1", 0)
-        web = None if self.web_port is None else claim_port(self.web_port)
-        return Distribution(self.by_hand, (host, claim_port(port, host)), web)
+        web = None if self.web_port is None else _claimed("--web", self.web_port)
+        return Distribution(self.by_hand, (host, _claimed("--bind", port, host)), web)
+
+
+def crew_of(*, processes: int | None, workers: int | None, bind: str | None, web_port: int | None) -> Crew:
+    """The crew that these options stand for, None where one was not given.
+
+    Raises:
+        ConfigError: if they do not go together.
+    """
+    if workers is not None and processes is not None:
+        raise ConfigError(
+            "--workers and --processes were given together.",
+            hint="--processes N starts N load processes here; --workers N waits for N that you start by hand.",
+        )
+    if bind is not None and workers is None:
+        raise ConfigError(
+            "--bind was given without --workers.",
+            hint="Say for how many workers to wait there: --workers N.",
+        )
+    return Crew(by_hand=workers is not None, bind=bind or DEFAULT_BIND, web_port=web_port)
+
+
+def _claimed(option: str, port: int, host: str = "127.0.0.1") -> int:
+    try:
+        return claim_port(port, host)
+    except MachineError as error:
+        raise MachineError(f"{option}: {error.message}", hint="Choose another port.") from error
 
 
 def run_load(
@@ -67,35 +100,82 @@ def run_load(
         ServerError: if nobody answers, or nothing but failures comes back.
         LoadError: if the load generator fails.
     """
-    attach = validated(
-        AttachSection,
-        {
-            "url": url,
-            **({"model": model} if model else {}),
-            **({"api_key_env": api_key_env} if api_key_env else {}),
-        },
-        origin="--url",
-    )
-    # Options are checked against a server that is not asked yet: a typing mistake must not wait for the network.
-    request.spec(base_url=url, model="", vllm_extensions=True, records_dir="")
+    attach = _attach(url, model, api_key_env)
+    # All is checked against a server that is not asked yet: a typing mistake must not wait for the network.
+    planned = request.spec(base_url=url, model="", vllm_extensions=True, records_dir="")
     distribution = crew.distribution()
-    directory = CellDirectory(_new_directory(out_dir, request))
-    with attached_server(attach) as server, status_line(console) as say:
+    directory = CellDirectory(_free_directory(out_dir, request))
+    with status_line(console) as say:
         say("reading the workload")
-        spec = request.spec(
-            base_url=server.base_url,
-            model=server.model_name,
-            vllm_extensions=server.is_vllm,
-            records_dir=str(directory.path.resolve() / "records"),
-        )
-        load_workload(spec.workload, seed=spec.workload_seed)
-        spec = with_natural_lengths(spec, server, directory, say=say)
-        if crew.by_hand:
-            say(f"waiting for {spec.processes} workers: kilotoken load-worker {crew.bind}")
-        run_cell(spec, server, directory, report=lambda p: say(_progress(p)), distribution=distribution)
+        _check_workload(planned)
+        try:
+            with attached_server(attach) as server:
+                spec = request.spec(
+                    base_url=server.base_url,
+                    model=server.model_name,
+                    vllm_extensions=server.is_vllm,
+                    records_dir=str(directory.path.resolve() / "records"),
+                )
+                spec = with_natural_lengths(spec, server, directory, say=say)
+                if crew.by_hand:
+                    say(f"waiting for {spec.processes} workers: kilotoken load-worker {crew.bind}")
+                run_cell(
+                    spec, server, directory, report=lambda p: say(_progress(p)), distribution=distribution
+                )
+        except KeyboardInterrupt:
+            raise _stopped(directory) from None
     document = measure_load(spec, directory, server=_about(server), kv=_blocks_of(server, directory))
     write_json(directory.path / "summary.json", document)
+    if document["requests"] and document["failed"] == document["requests"]:
+        raise ServerError(
+            f"every request failed: {_usual_error(directory)}",
+            hint=f"The records are in {directory.requests}.",
+        )
+    console.print(f"Kept in {directory.path}", markup=False, soft_wrap=True)
     return document
+
+
+def _attach(url: str, model: str | None, api_key_env: str | None) -> AttachSection:
+    """The server that is meant.
+
+    Raises:
+        ConfigError: if an option cannot be used.
+    """
+    if not re.match(r"https?://[^\s/]", url):
+        missing = "://" not in url
+        raise ConfigError(
+            f"--url {url!r} is no address of a server: it begins with http:// or https://.",
+            hint=f"Did you mean http://{url}?" if missing else "For example http://127.0.0.1:8000.",
+        )
+    given = {"url": url, "model": model or None, "api_key_env": api_key_env or None}
+    return validated(AttachSection, {key: value for key, value in given.items() if value}, origin="--url")
+
+
+def _check_workload(spec: LoadSpec) -> None:
+    """Read the workload, and see that it can be sent as asked.
+
+    Raises:
+        ConfigError: if it cannot be read, has no times to replay, or holds tokens that the endpoint does not take.
+    """
+    prompts = load_workload(spec.workload, seed=spec.workload_seed).of(Split.MEASURED)
+    if isinstance(spec.arrivals, Replay):
+        with as_option("--trace"):
+            replay_schedule(prompts, spec.arrivals)
+    if spec.endpoint == "chat" and any(prompt.token_ids is not None for prompt in prompts):
+        raise ConfigError(
+            f"{spec.workload}: its prompts are exact tokens, which /v1/chat/completions does not take.",
+            hint="Give --endpoint completions, or let the workload be of words (its option text=words).",
+        )
+
+
+def _stopped(directory: CellDirectory) -> Interrupted:
+    left = f"What was told and logged until then is in {directory.path}." if directory.path.exists() else ""
+    return Interrupted("stopped as you asked; nothing was measured.", hint=left)
+
+
+def _usual_error(directory: CellDirectory) -> str:
+    errors = Counter(r.error for r in iterate_records(directory.requests) if not r.ok)
+    return errors.most_common(1)[0][0]
 
 
 def _progress(progress: Progress) -> str:
@@ -117,7 +197,12 @@ def _about(server: ServerUnderTest) -> dict[str, Any]:
     }
 
 
-def _new_directory(given: Path | None, request: LoadRequest) -> Path:
+def _free_directory(given: Path | None, request: LoadRequest) -> Path:
+    """Where to keep what is measured; the cell makes it, once there is something to keep.
+
+    Raises:
+        RunError: if something is there already.
+    """
     name = request.trace or request.workload or "chat"
     stem = "".join(c if c.isalnum() or c in "._-" else "-" for c in name.split("?")[0].split("/")[-1])[:40]
     path = given or Path("loads") / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{stem}"
@@ -125,12 +210,6 @@ def _new_directory(given: Path | None, request: LoadRequest) -> Path:
         raise RunError(
             f"{path} is not empty.", hint="What is measured needs a directory of its own: give another --out."
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            path.rmdir()  # the cell makes it, and fails if somebody else does
-    except OSError as error:
-        raise MachineError(f"{path} cannot be made: {error.strerror or error}.") from error
     return path
 
 
