@@ -28,7 +28,9 @@ from loadtest.launch import Distribution, LoadProcess
 from loadtest.request_store import merge_parquets
 from loadtest.stages import Stage
 from serving.endpoints import ServerEndpoints
+from serving.models.cache import cache_root
 from serving.scrape import parse_page
+from workbench.calibration import fingerprint, load_calibration
 from workbench.experiment import Experiment
 from workbench.host_sampler import HostSampler, write_host_samples
 from workbench.local_server import listening_pids
@@ -150,7 +152,13 @@ def _measure(
     if observed.samples:
         _write_counters(observed.samples, directory.counters)
     write_host_samples(observed.host, directory.host)
-    _write_facts(directory, observed, caches_reset=caches_reset, cache_salted=bool(spec.cache_salt))
+    _write_facts(
+        directory,
+        observed,
+        caches_reset=caches_reset,
+        cache_salted=bool(spec.cache_salt),
+        calibrated_tokens_per_s=_calibrated_tokens_per_s(spec),
+    )
     if observed.gave_up:
         raise ServerError(
             f"every request failed: {observed.gave_up}",
@@ -287,8 +295,19 @@ def _write_counters(samples: list[CounterSample], path: Path) -> None:
         raise LoadError(f"{path} cannot be written: {error}", hint="Is the disk full?") from error
 
 
+def _calibrated_tokens_per_s(spec: LoadSpec) -> float | None:
+    """How many tokens a second this machine's client was found to take; None if it was not calibrated."""
+    calibration = load_calibration(fingerprint(spec.processes), root=cache_root())
+    return None if calibration is None else calibration.tokens_per_s
+
+
 def _write_facts(
-    directory: CellDirectory, observed: _Observed, *, caches_reset: bool, cache_salted: bool
+    directory: CellDirectory,
+    observed: _Observed,
+    *,
+    caches_reset: bool,
+    cache_salted: bool,
+    calibrated_tokens_per_s: float | None,
 ) -> None:
     write_json(
         directory.facts,
@@ -299,6 +318,7 @@ def _write_facts(
             "stages_s": observed.stages,
             "metrics_error": observed.metrics_error,
             "gave_up": observed.gave_up,
+            "calibrated_tokens_per_s": calibrated_tokens_per_s,
             "load_processes": observed.parts,
             "edges": {
                 name: {"at_s": sample.at_s, "uncertainty_s": sample.uncertainty_s}

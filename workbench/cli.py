@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from accounting.errors import ConfigError, Interrupted, KilotokenError, MachineError
+from workbench.cli_calibrate import calibrate
 from workbench.cli_load import load, load_worker
 from workbench.cli_models import models_app
 from workbench.experiment import load_experiment, load_server, load_server_config
@@ -287,6 +288,7 @@ def quality(
 
 
 app.command("load")(load)
+app.command("calibrate")(calibrate)
 app.command("load-worker")(load_worker)
 app.add_typer(models_app, name="models")
 

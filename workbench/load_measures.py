@@ -28,19 +28,18 @@ def measure_load(
     directory: CellDirectory,
     *,
     server: dict[str, Any],
-    calibrated_tokens_per_s: float | None = None,
     kv: KvBlocks = KvBlocks(reason=NOT_VLLM),  # noqa: B008 - frozen
 ) -> dict[str, Any]:
     """Everything about one load.
 
-    `calibrated_tokens_per_s`: how many this machine's client can take; `kv`: the server's KV blocks.
+    `kv`: the server's KV blocks.
     """
     data = read_cell(_BLOCK, _CELL, _LoadDirectory(directory.path))
     start_s, end_s = _window(data, spec)
     speed, reconciliation = window_counters(data), reconciled_counts(data, spec.output.tokens)
     drafts = speed["drafts"]
     counted = data.window is not None
-    known = _facts(spec, data.facts, calibrated_tokens_per_s)
+    known = _facts(spec, data.facts)
     document = summarise(
         data.records,
         start_s,
@@ -92,7 +91,7 @@ def _window(data: CellData, spec: LoadSpec) -> tuple[float, float]:
     return start_s, end_s
 
 
-def _facts(spec: LoadSpec, facts: CellFacts, calibrated_tokens_per_s: float | None) -> CellFacts:
+def _facts(spec: LoadSpec, facts: CellFacts) -> CellFacts:
     arrivals = spec.arrivals
     rate = RateProfile(arrivals.rates).last_rate if isinstance(arrivals, OpenLoop) else None
     steady = isinstance(arrivals, ClosedLoop) or (
@@ -103,7 +102,6 @@ def _facts(spec: LoadSpec, facts: CellFacts, calibrated_tokens_per_s: float | No
         streams=arrivals.streams if isinstance(arrivals, ClosedLoop) else None,
         offered_rate_per_s=rate if steady else None,
         rate_changes=not steady,
-        calibrated_tokens_per_s=calibrated_tokens_per_s,
     )
 
 
