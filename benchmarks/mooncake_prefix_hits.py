@@ -5,7 +5,7 @@
 Three servers of SmolLM2-135M, one after the other, each loaded through the commands that anybody types:
 
 - roomy: every block of the slice fits. Replayed; hits must equal those of an endless cache, to the token.
-- tight: a third of that. Replayed, so requests overlap and hold blocks that the one-by-one model has free: the
+- tight: fewer blocks than the slice has. Replayed, so requests overlap and hold blocks that the one-by-one model has free: the
   difference is what overlapping costs, or brings.
 - tight, one by one: the same cache and requests in the same order, each after the answer before it. Hits must equal
   the model of a cache of that size, to the token.
@@ -32,9 +32,8 @@ from typing import Any
 from workbench.provenance import hardware, machine_sentence
 
 BLOCK_TOKENS = 32
-BYTES_PER_BLOCK = (
-    30 * 2 * 3 * 64 * 2 * BLOCK_TOKENS
-)  # SmolLM2-135M: layers, K and V, KV heads, head size, bf16
+# SmolLM2-135M in bf16: layers, K and V, KV heads, head size, bytes.
+BYTES_PER_BLOCK = 30 * 2 * 3 * 64 * 2 * BLOCK_TOKENS
 KILOTOKEN = str(Path(sys.executable).with_name("kilotoken"))
 
 
@@ -43,15 +42,15 @@ class Case:
     """One server and one load."""
 
     name: str
-    kv_blocks: int
+    roomy: bool
     one_by_one: bool
     must_equal: str | None  # which implied count the hits must equal to the token
 
 
 CASES = (
-    Case("roomy", 9_000, one_by_one=False, must_equal="implied_hit_tokens"),
-    Case("tight", 3_000, one_by_one=False, must_equal=None),
-    Case("tight, one by one", 3_000, one_by_one=True, must_equal="implied_at_capacity_hit_tokens"),
+    Case("roomy", roomy=True, one_by_one=False, must_equal="implied_hit_tokens"),
+    Case("tight", roomy=False, one_by_one=False, must_equal=None),
+    Case("tight, one by one", roomy=False, one_by_one=True, must_equal="implied_at_capacity_hit_tokens"),
 )
 
 
@@ -64,6 +63,9 @@ def main() -> None:
     document = {
         "command": f"python benchmarks/mooncake_prefix_hits.py {arguments.trace.name} --out DIR",
         "machine": machine_sentence(hardware()),
+        "options": {
+            name: value for name, value in vars(arguments).items() if name not in ("trace", "out", "only")
+        },
         "trace": {
             "file": arguments.trace.name,
             "sha256": hashlib.sha256(arguments.trace.read_bytes()).hexdigest(),
@@ -80,10 +82,12 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("trace", type=Path, help="a Mooncake trace, JSON lines")
-    parser.add_argument("--start-s", type=float, default=1800.0, help="the slice, in seconds of the trace")
-    parser.add_argument("--requests", type=int, default=400)
+    parser.add_argument("--start-s", type=float, default=1650.0, help="the slice, in seconds of the trace")
+    parser.add_argument("--requests", type=int, default=150)
     parser.add_argument("--output-scale", type=float, default=0.02)
-    parser.add_argument("--speed", type=float, default=0.5)
+    parser.add_argument("--speed", type=float, default=0.25)
+    parser.add_argument("--roomy-blocks", type=int, default=3_500, help="more than the slice has")
+    parser.add_argument("--tight-blocks", type=int, default=800, help="fewer; at least 257 for the context")
     parser.add_argument("--only", action="append", choices=[case.name for case in CASES])
     parser.add_argument("--out", type=Path, required=True, help="new directory for logs and records")
     return parser.parse_args()
@@ -92,11 +96,12 @@ def _arguments() -> argparse.Namespace:
 def _run(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     directory: Path = arguments.out / case.name.replace(", ", "-").replace(" ", "-")
     directory.mkdir()
+    blocks = arguments.roomy_blocks if case.roomy else arguments.tight_blocks
     config = {
         "model": {"name": "smollm2-135m-instruct", "max_model_len": 8192},
         "engine": {"enforce_eager": True},
         "batching": {"max_num_seqs": 16},
-        "kv_cache": {"block_size": BLOCK_TOKENS, "kv_cache_memory_bytes": case.kv_blocks * BYTES_PER_BLOCK},
+        "kv_cache": {"block_size": BLOCK_TOKENS, "kv_cache_memory_bytes": blocks * BYTES_PER_BLOCK},
     }
     options = (
         f"block={BLOCK_TOKENS}&start_s={arguments.start_s:g}&limit={arguments.requests}"
