@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,42 +15,55 @@ _LATENCIES = (
     ("tpot_ms", "TPOT", "per output token after the first event"),
     ("chunk_gap_ms", "chunk gap", "between two stream events"),
     ("e2e_ms", "E2E", "intended send to the last token"),
-    ("send_lateness_ms", "send lateness", "the client's, part of TTFT and E2E"),
-    ("client_lag_ms", "client lag", "kernel had the bytes until the client did"),
+    ("send_lateness_ms", "sent late", "the client's fault, part of TTFT and E2E"),
+    ("client_lag_ms", "read late", "the client's fault, kept out of the above"),
 )
+WIDE = 90  # columns from which there is room to say what each latency is
 _PERCENTILES = ("p50", "p95", "p99")
 
 
 def load_table(document: Mapping[str, Any], *, width: int) -> RenderableType:
     """The summary on a terminal of that width."""
-    parts: list[RenderableType] = [
-        _headline(document),
+    return Group(
+        *_headline(document),
         Text(),
-        _latencies(document, wide=width >= 90),
+        _latencies(document, wide=width >= WIDE),
         Text(),
-    ]
-    parts += _facts(document)
-    parts.append(_verdict(document))
-    return Group(*parts)
+        *(Text(_indented(line, width), style="dim") for line in (*_facts(document), *_not_quoted(document))),
+        *_verdict(document, width),
+    )
 
 
-def _headline(document: Mapping[str, Any]) -> Text:
-    server = document["server"]
-    rate = document["output_tokens_per_s"]
+def _indented(text: str, width: int) -> str:
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _headline(document: Mapping[str, Any]) -> list[Text]:
+    server, rate, per_s = document["server"], document["output_tokens_per_s"], document["requests_per_s"]
     speed = "output tokens not stated by the server" if rate is None else f"{rate:,.1f} output tokens/s"
-    line = Text(f"{server['model']} at {server['url']}: ", style="bold")
+    offered = f" of {per_s['offered']:,.1f} offered" if per_s["offered"] is not None else ""
     failed = document["failed"]
-    line.append(f"{speed}, {document['requests']:,} requests in {document['window_s']:.1f} s")
-    if failed:
-        line.append(f", {failed:,} failed", style="bold red")
-    return line
+    counts = Text(f"{document['requests']:,} requests in {document['window_s']:.1f} s, ")
+    counts.append(f"{failed:,} failed" if failed else "none failed", style="bold red" if failed else "")
+    return [
+        Text(f"{server['model']} at {server['url']}"),
+        Text(f"{speed}, {per_s['answered']:,.1f} answers/s{offered}", style="bold"),
+        counts,
+    ]
 
 
 def _latencies(document: Mapping[str, Any], *, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("milliseconds")
     for name in _PERCENTILES:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=8)
     if wide:
         table.add_column("", style="dim")
     for key, label, meaning in _LATENCIES:
@@ -59,22 +73,26 @@ def _latencies(document: Mapping[str, Any], *, wide: bool) -> Table:
 
 
 def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" if value < 1 else f"{value:.1f}"
+    """Always two decimals, so that the points stand below one another."""
+    return "-" if value is None else f"{value:,.2f}"
 
 
-def _facts(document: Mapping[str, Any]) -> list[RenderableType]:
+def _facts(document: Mapping[str, Any]) -> list[str]:
     clock = {
         "kernel": "arrival times are the kernel's",
         "user": "arrival times are the client's own: its lag is inside them",
     }.get(document["clock"], "no answer was timed")
-    lines = [f"{clock}; {_share(document['censored_share'])} of events shared a read with a later one"]
+    shared = document["censored_share"]
+    lines = [
+        clock
+        if not shared
+        else f"{clock}; {shared:.1%} of events came together with a later one: no gap is taken there"
+    ]
     arrivals = document["arrivals"]
     if arrivals is not None:
         lines.append(
-            f"{arrivals['sent']:,} of {arrivals['intended']:,} intended arrivals were sent; the two courses lie "
-            f"{arrivals['largest_deviation']:.2%} apart at most"
+            f"{arrivals['sent']:,} of {arrivals['intended']:,} intended arrivals were sent; at no moment were more "
+            f"than {arrivals['largest_deviation']:.1%} of them off schedule"
         )
     hits = document["prefix_hits"]
     if hits is not None and hits["achieved"] is not None:
@@ -87,7 +105,7 @@ def _facts(document: Mapping[str, Any]) -> list[RenderableType]:
     by_outcome = {k: v for k, v in document["accounted"]["by_outcome"].items() if k != "ok"}
     if by_outcome:
         lines.append("failures: " + ", ".join(f"{name} {count:,}" for name, count in by_outcome.items()))
-    return [Text(f"  {line}", style="dim") for line in [*lines, *_not_quoted(document)]]
+    return lines
 
 
 def _implied(hits: Mapping[str, Any]) -> str:
@@ -111,12 +129,11 @@ def _share(value: float | None) -> str:
     return "an unknown share" if value is None else f"{value:.1%}"
 
 
-def _verdict(document: Mapping[str, Any]) -> Text:
+def _verdict(document: Mapping[str, Any], width: int) -> list[Text]:
     text = Text("verdict: ", style="bold")
-    for name, verdict in document["verdict"].items():
-        if verdict is not None:
-            text.append(f"{name} ")
-            text.append(f"{verdict}  ", style="green" if verdict == "valid" else "yellow")
-    if document["reason"]:
-        text.append(f"\n  {document['reason']}", style="yellow")
-    return text
+    said = [(name, verdict) for name, verdict in document["verdict"].items() if verdict is not None]
+    for index, (name, verdict) in enumerate(said):
+        text.append(f"{', ' if index else ''}{name} ")
+        text.append(verdict, style="green" if verdict == "valid" else "yellow")
+    reason = document["reason"]
+    return [text, *([Text(_indented(reason, width), style="yellow")] if reason else [])]
