@@ -38,6 +38,9 @@ class ClosedStreams:
         do and no client can time.
         """
         self._with_measured_left = len(self._streams)
+        self._worker.counts.exhausted = (
+            not self._streams
+        )  # more processes than streams: this one has nothing to send
         spread_s = min(self._worker.spec.stages.warm_up_s / 2, LONGEST_SPREAD_S)
         for stream in self._streams:
             begin_s = at_s + spread_s * stream / self._loop.streams
