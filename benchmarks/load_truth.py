@@ -38,6 +38,7 @@ from workbench.provenance import hardware, machine_sentence
 TOKENS = 30
 STREAMS, WINDOW_S = 8, 6.0
 STALL_S, EVERY_S = 0.08, 1.0
+FIRST_TOKEN_S = 0.05
 
 
 def main() -> None:
@@ -160,12 +161,13 @@ def _burn() -> None:
 def _paired(
     records: Sequence[RequestRecord], written: Sequence[Written]
 ) -> list[tuple[RequestRecord, Written]]:
-    """Records with what the server says of the same answer: it received the request after it was sent."""
+    """Records with what the server says of the same answer, as far as it remembers: its first token is the same."""
     pairs = []
     for record in (r for r in records if r.ok and r.sent_s is not None):
         near = min(written, key=lambda w: abs(w.written_s[0] - record.chunks.at_s[0]))
         assert record.sent_s is not None
-        if near.received_s >= record.sent_s and len(near.written_s) == len(record.chunks):
+        same = near.received_s >= record.sent_s and near.written_s[0] - record.sent_s < 2 * FIRST_TOKEN_S
+        if same and len(near.written_s) == len(record.chunks):
             pairs.append((record, near))
     return pairs
 

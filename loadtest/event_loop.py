@@ -77,7 +77,7 @@ class Readable:
                 waiter.throw(error)
 
         timer = hub.loop.timer(timeout_s)
-        timer.start(waiter.throw, TimeoutError())
+        timer.start(waiter.throw, TimeoutError(), update=True)  # the loop's cached time may be old
         self._watcher.start(ready)
         try:
             waiter.get()
