@@ -38,9 +38,8 @@ class ClosedStreams:
         do and no client can time.
         """
         self._with_measured_left = len(self._streams)
-        self._worker.counts.exhausted = (
-            not self._streams
-        )  # more processes than streams: this one has nothing to send
+        # More processes than streams: this one has nothing to send, but no stream of it has come to an end either.
+        self._worker.counts.exhausted = not self._streams and not self._worker.spec.ends_with_first_stream
         spread_s = min(self._worker.spec.stages.warm_up_s / 2, LONGEST_SPREAD_S)
         for stream in self._streams:
             begin_s = at_s + spread_s * stream / self._loop.streams
@@ -55,7 +54,8 @@ class ClosedStreams:
     def _warm_up(self, stream: int, client: StreamingClient, free_s: float) -> float:
         """Warm-up prompts until the stage is over and the stream has had an answer; when it became free."""
         worker, answered, number = self._worker, False, stream
-        share = 0.25 + 0.25 * (stream + 1) / self._loop.streams
+        # Spread over a whole answer's length: else all streams would end their answers in one part of every cycle.
+        share = 0.25 + 0.75 * stream / max(self._loop.streams - 1, 1)
         while worker.stage is Stage.WARM_UP or (worker.stage is Stage.RAMP and not answered):
             record = self._ask(Phase.WARM_UP, number, stream, client, free_s, cut=share)
             answered = answered or record.ok

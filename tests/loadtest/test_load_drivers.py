@@ -241,6 +241,12 @@ def test_prompts_of_natural_length_are_sent_once_and_the_first_stream_without_on
     assert {s.prompt_id: s.expected_tokens for s in measured}["measured-3"] == 10
 
 
+def test_a_process_without_a_stream_does_not_end_a_window_of_natural_lengths(tmp_path: Path) -> None:
+    idle = World(natural_spec(tmp_path / "lengths.json", 5, arrivals=ClosedLoop(1), processes=2), index=1)
+    assert not idle.worker.counts.exhausted, "it would end the window of the process that has the stream"
+    assert World(load_spec(arrivals=ClosedLoop(1), processes=2), index=1).worker.counts.exhausted
+
+
 def test_without_natural_lengths_prompts_begin_again_and_say_so() -> None:
     world = World(load_spec(arrivals=ClosedLoop(2)), measured=prompt_list(Split.MEASURED, 5))
     world.go(Stage.WINDOW, 20.0)
