@@ -133,11 +133,12 @@ class Coordinator:
 
     def _fetch_what_is_elsewhere(self) -> None:
         for worker, saved in self._saved.items():
-            here = Path(saved["path"])
-            if self._boots.get(worker) == self._boot and here.is_file():
-                continue
-            saved["path"] = str(self._own_copy(worker))
-            Path(saved["path"]).unlink(missing_ok=True)
+            if saved["path"] == str(self._own_copy(worker)) and Path(saved["path"]).is_file():
+                continue  # a worker started by hand keeps its file elsewhere, and takes it along when it ends
+            copy = self._own_copy(worker)
+            saved["path"] = str(copy)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.unlink(missing_ok=True)
             self._to_workers("ship", worker=worker)
             self._await(lambda worker=worker: worker in self._shipped, "sent its records")  # type: ignore[misc]
 
@@ -151,6 +152,7 @@ class Coordinator:
             if self._clock() > deadline_s:
                 raise WorkerFailedError(f"not every worker has {what} within {ANSWER_LIMIT_S:.0f} s")
             self._sleep(every_s)
+        self._check()
 
     def _check(self) -> None:
         if self._failed:
@@ -172,14 +174,21 @@ class Coordinator:
             case "saved":
                 self._saved[index] = values
             case "part":
-                with self._own_copy(index).open("ab") as file:
-                    file.write(values["data"])
+                self._keep(index, values["data"])
             case "shipped":
                 self._shipped.add(index)
             case "failed":
                 self._failed = f"worker {index}: {values['error']}"
             case _:
                 raise ValueError(f"a worker says {kind!r}, which nobody knows")
+
+    def _keep(self, index: int, data: bytes) -> None:
+        """Add a part of a worker's file. Whoever carries the messages drops errors: a full disk must end the cell."""
+        try:
+            with self._own_copy(index).open("ab") as file:
+                file.write(data)
+        except OSError as error:
+            self._failed = f"the records of worker {index} cannot be kept: {error}"
 
     def _totals(self) -> dict[str, int]:
         counts = self._counts.values()

@@ -188,7 +188,12 @@ def worker_processes(host: str, port: int, *, processes: int, api_key: str | Non
         LoadError: if they end badly.
     """
     with tempfile.TemporaryDirectory(prefix="kilotoken-worker-") as records:
-        environment = {**os.environ, RECORDS_VARIABLE: records, "PYTHONSAFEPATH": "1"}
+        environment = {
+            **os.environ,
+            RECORDS_VARIABLE: records,
+            PARENT_VARIABLE: str(os.getpid()),
+            "PYTHONSAFEPATH": "1",
+        }
         environment |= {API_KEY_VARIABLE: api_key} if api_key else {}
         argv = [
             *(sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--worker"),

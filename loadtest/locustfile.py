@@ -103,6 +103,20 @@ def _listen(environment: Any, msg: Any, **_: Any) -> None:
         _coordinator.heard(msg.data["kind"], msg.data["index"], msg.data["values"])
 
 
+def _end_with_parent(parent: int) -> None:
+    """End when whoever started us has gone."""
+    while True:
+        if os.getppid() != parent:
+            os._exit(1)
+        gevent.sleep(0.25)
+
+
+if (
+    _spec is None
+):  # a worker started by hand: it may wait for its master for minutes before Locust's first event
+    gevent.spawn(_end_with_parent, int(os.environ.get(PARENT_VARIABLE) or os.getppid()))
+
+
 @events.init.add_listener
 def _take_roles(environment: Any, runner: Any, **_: Any) -> None:
     global _runner
@@ -111,16 +125,22 @@ def _take_roles(environment: Any, runner: Any, **_: Any) -> None:
         runner.register_message(TO_WORKERS, _obey, concurrent=True)
     if not isinstance(runner, WorkerRunner):
         runner.register_message(TO_MASTER, _listen)
-    gevent.spawn(_end_with_parent, int(os.environ.get(PARENT_VARIABLE, "0")), runner)
+    if isinstance(runner, MasterRunner):
+        _wait_for_other_workers(runner)
+    if _spec is not None:
+        forked = isinstance(runner, WorkerRunner)
+        gevent.spawn(_end_with_parent, os.getppid() if forked else int(os.environ[PARENT_VARIABLE]))
 
 
-def _end_with_parent(parent: int, runner: Any) -> None:
-    """End when whoever started us has gone. A master is told its parent; a worker's is whoever it has now."""
-    parent = os.getppid() if isinstance(runner, WorkerRunner) or not parent else parent
-    while True:
-        if os.getppid() != parent:
-            os._exit(1)
-        gevent.sleep(0.25)
+def _wait_for_other_workers(runner: Any) -> None:
+    """Before the start a worker may leave and another come; Locust would quit with the last one that leaves."""
+    quit_at_once = runner.quit
+
+    def quit_unless_waiting() -> None:
+        if _coordinator is not None or runner.clients:
+            quit_at_once()
+
+    runner.quit = quit_unless_waiting
 
 
 @events.test_start.add_listener

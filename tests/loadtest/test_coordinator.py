@@ -53,6 +53,7 @@ class Worker:
         path = f"/elsewhere/requests.{self.index}.parquet"
         if self.boot == HERE:
             path = str(Path(self.world.spec.records_dir) / f"requests.{self.index}.parquet")
+            Path(path).parent.mkdir(exist_ok=True)
             Path(path).write_bytes(self.records)
         self.say("saved", path=path, bytes=10, records=10, peak_rss_bytes=1, cpu_s=0.1)
 
@@ -97,7 +98,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     stages = Stages(warm_up_s=1.0, window_s=2.0, window_limit_s=4.0, tail_s=0.5, drain_limit_s=30.0)
-    return World(load_spec(processes=2, stages=stages, records_dir=str(tmp_path)))
+    return World(load_spec(processes=2, stages=stages, records_dir=str(tmp_path / "records")))
 
 
 def test_a_cell_goes_through_its_stages_and_gathers_every_file(world: World) -> None:
@@ -135,12 +136,26 @@ def test_records_of_another_machine_are_sent_with_the_offset_of_its_clock(world:
 
 
 def test_a_worker_without_a_common_file_system_sends_its_records_too(world: World) -> None:
-    """A container has this machine's clock and not its files."""
+    """A container, or a worker started by hand, has this machine's clock and files of its own."""
     worker = world.workers[0]
     worker.answers["save"] = lambda: worker.say("saved", path="/nowhere/0.parquet", bytes=10, records=10)
     own, _ = world.run()
     assert Path(own["path"]).read_bytes() == b"\0" * 10
     assert own["offset_s"] == 0.0
+
+
+def test_records_that_cannot_be_kept_end_the_cell(world: World) -> None:
+    world.workers[1] = Worker(world, 1, boot="another-machine")
+    good = world.workers[1].answers["ship"]
+
+    def ship(worker: int) -> None:
+        copy = Path(world.spec.records_dir) / "requests.1.parquet"
+        copy.mkdir(exist_ok=True)  # as good as a full disk
+        good(worker=worker)
+
+    world.workers[1].answers["ship"] = ship
+    with pytest.raises(WorkerFailedError, match="the records of worker 1 cannot be kept"):
+        world.run()
 
 
 def test_a_worker_that_cannot_prepare_ends_the_cell_with_its_words(world: World) -> None:
