@@ -87,13 +87,13 @@ class LoadRequest:
         ):
             if value is not None and not math.isfinite(value):
                 raise ConfigError(f"{option} {value} cannot be used: it must be a finite number.")
-        for option, value, needed, there in (
+        for option, given, needed, there in (
             ("--think-time", self.think_time_s, "--streams", self.streams),
             ("--arrivals", self.arrivals, "--rate", self.rate),
             ("--ramp", self.ramp_s, "--rate", self.rate),
             ("--speed", self.speed, "--trace", self.trace),
         ):
-            if value is not None and there is None:
+            if given is not None and there is None:
                 raise ConfigError(
                     f"{option} was given without {needed}.",
                     hint=f"It has a meaning with {needed} only: leave it out, or give {needed}.",
