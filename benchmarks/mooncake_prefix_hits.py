@@ -6,7 +6,8 @@ Three servers of SmolLM2-135M, one after the other, each loaded through the comm
 
 - roomy: every block of the slice fits. Replayed; hits must equal those of an endless cache, to the token.
 - tight: fewer blocks than the slice has. Replayed, so requests overlap and hold blocks that the one-by-one model has free: the
-  difference is what overlapping costs, or brings.
+  difference is what overlapping costs, or brings. A trace whose times are multiples of 3 s has bursts, and who of a
+  burst comes first decides what is evicted: `order_within_bursts` says how far the one-by-one model moves with it.
 - tight, one by one: the same cache and requests in the same order, each after the answer before it. Hits must equal
   the model of a cache of that size, to the token.
 
@@ -19,21 +20,28 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import random
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from accounting.records import RequestRecord
+from loadtest.config import read_spec
+from loadtest.request_store import read_records
+from loadtest.workloads import Prompt, load_workload
+from loadtest.workloads.prefix_hits import implied_hit_share
 from workbench.provenance import hardware, machine_sentence
 
 BLOCK_TOKENS = 32
 # SmolLM2-135M in bf16: layers, K and V, KV heads, head size, bytes.
 BYTES_PER_BLOCK = 30 * 2 * 3 * 64 * 2 * BLOCK_TOKENS
+ORDERS = 200  # random orders within bursts
 KILOTOKEN = str(Path(sys.executable).with_name("kilotoken"))
 
 
@@ -116,7 +124,7 @@ def _run(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     with _served(config, directory) as url:
         command = [KILOTOKEN, "load", "--url", url, *common, *load, f"mooncake:{arguments.trace}?{options}"]
         command += ["--out", str(directory / "load"), "--json"]
-        ran = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        subprocess.run(command, stdout=subprocess.PIPE, check=True)
     named = [
         "kilotoken",
         "load",
@@ -126,7 +134,7 @@ def _run(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
         *load,
         f"mooncake:{arguments.trace.name}?{options}",
     ]
-    return _account(case, json.loads(ran.stdout), config, " ".join(named))
+    return _account(case, directory / "load", config, " ".join(named))
 
 
 @contextmanager
@@ -148,7 +156,8 @@ def _served(config: dict[str, Any], directory: Path) -> Iterator[str]:
             child.send_signal(signal.SIGTERM)
 
 
-def _account(case: Case, measured: dict[str, Any], config: dict[str, Any], command: str) -> dict[str, Any]:
+def _account(case: Case, directory: Path, config: dict[str, Any], command: str) -> dict[str, Any]:
+    measured = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
     hits = measured["prefix_hits"]
     achieved = hits["hit_tokens"]
     return {
@@ -161,6 +170,7 @@ def _account(case: Case, measured: dict[str, Any], config: dict[str, Any], comma
         "prefix_hits": hits,
         "achieved_less_endless_tokens": achieved - hits["implied_hit_tokens"],
         "achieved_less_model_of_this_size_tokens": achieved - hits["implied_at_capacity_hit_tokens"],
+        "order_within_bursts": None if case.roomy or case.one_by_one else _over_orders(directory, hits),
         "must_equal": case.must_equal,
         "as_it_must_be": None if case.must_equal is None else achieved == hits[case.must_equal],
         "queried_equals_prompt_tokens": hits["queried_tokens"] == hits["prompt_tokens"],
@@ -175,6 +185,33 @@ def _account(case: Case, measured: dict[str, Any], config: dict[str, Any], comma
         "window_preemptions": measured["server"]["preemptions"],
         "arrivals_sent_share": None if measured["arrivals"] is None else measured["arrivals"]["share_sent"],
     }
+
+
+def _over_orders(directory: Path, hits: dict[str, Any]) -> dict[str, Any]:
+    """Hits of the one-by-one model of this cache, over random orders of the requests that arrived at one instant."""
+    spec = read_spec(directory / "load.json")
+    prompts = {p.prompt_id: p for p in load_workload(spec.workload, seed=spec.workload_seed).prompts}
+    records = read_records(directory / "requests.parquet")
+    found = []
+    for seed in range(ORDERS):
+        order = _shuffled_bursts(records, prompts, random.Random(seed))
+        share = implied_hit_share(order, block_tokens=BLOCK_TOKENS, capacity_blocks=hits["capacity_blocks"])
+        found.append(share.hit_tokens)
+    return {
+        "bursts": len({prompts[r.prompt_id].at_s for r in records}),
+        "orders": ORDERS,
+        "lowest_hit_tokens": min(found),
+        "highest_hit_tokens": max(found),
+    }
+
+
+def _shuffled_bursts(
+    records: list[RequestRecord], prompts: dict[str, Prompt], rng: random.Random
+) -> list[Prompt]:
+    order = list(records)
+    rng.shuffle(order)
+    order.sort(key=lambda record: prompts[record.prompt_id].at_s or 0.0)
+    return [replace(prompts[r.prompt_id], output_tokens=r.completion_tokens) for r in order]
 
 
 if __name__ == "__main__":
