@@ -12,7 +12,8 @@ Three servers of SmolLM2-135M, one after the other, each loaded through the comm
   the model of a cache of that size, to the token.
 
 One hash id (512 traced tokens) becomes one KV block of 32; answers are scaled, for a CPU. Counters are read idle to
-idle and no warm-up is sent, so that neither a window's edges nor other prompts touch the count.
+idle, so that no window's edge cuts what waits there. No warm-up is sent, except the one request with which a closed
+loop begins: it has no block in common with the slice, and is counted on both sides.
 """
 
 from __future__ import annotations
