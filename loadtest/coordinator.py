@@ -160,6 +160,10 @@ class Coordinator:
         if lost := self._lost():
             raise WorkerFailedError(lost)
 
+    def stop(self, reason: str) -> None:
+        """End the cell as failed, if it still runs."""
+        self._failed = self._failed or reason
+
     def heard(self, kind: str, index: int, values: dict[str, Any]) -> None:
         """A worker has said something."""
         match kind:

@@ -149,6 +149,13 @@ def _start(environment: Any, **_: Any) -> None:
         gevent.spawn(_coordinate, environment)
 
 
+@events.test_stopping.add_listener
+def _stop(environment: Any, **_: Any) -> None:
+    # When the cell is over this comes too, and nobody asks any more.
+    if _coordinator is not None:
+        _coordinator.stop("it was stopped from outside, as by the button of Locust's page")
+
+
 def _coordinate(environment: Any) -> None:
     global _coordinator
     assert _spec is not None

@@ -1,5 +1,6 @@
 """`kilotoken load` as a user calls it: every kind of load, what is kept of it, and what happens when it is cut short."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -346,7 +347,7 @@ def test_a_load_process_that_dies_ends_the_load_with_a_clear_error(server: str, 
 
 def test_locusts_page_shows_the_load(server: str, started: Start) -> None:
     port = free_port()
-    child, _ = running(started, server, "--web", port)
+    child, tree = running(started, server, "--web", port)
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: asked(f"{url}/stats/requests")["stats"][0]["num_requests"] > 0)
     (row, total) = asked(f"{url}/stats/requests")["stats"]
@@ -354,9 +355,12 @@ def test_locusts_page_shows_the_load(server: str, started: Start) -> None:
     assert total["name"] == "Aggregated"
     assert row["num_failures"] == 0
     assert "Locust" in httpx.get(url).text
-    child.send_signal(signal.SIGINT)
-    child.communicate(timeout=30)
-    assert child.returncode == 130
+    with contextlib.suppress(httpx.TransportError):  # the page may go before it has answered
+        assert httpx.post(f"{url}/stop", timeout=30).is_success
+    output, _ = child.communicate(timeout=30)
+    assert child.returncode == 6
+    assert "stopped from outside, as by the button of Locust's page" in output
+    assert all_gone(tree)
 
 
 def asked(url: str) -> dict[str, Any]:

@@ -194,6 +194,12 @@ def test_a_worker_that_has_not_counted_yet_has_not_finished(world: World) -> Non
     assert world.now_s > 1000.0 + stages.warm_up_s + stages.window_s + stages.drain_limit_s
 
 
+def test_a_cell_that_is_stopped_from_outside_ends_as_failed(world: World) -> None:
+    world.workers[0].answers["start"] = lambda **_: world.coordinator.stop("stopped on the page")
+    with pytest.raises(WorkerFailedError, match="stopped on the page"):
+        world.run()
+
+
 def test_an_unknown_word_is_a_mistake_of_ours(world: World) -> None:
     with pytest.raises(ValueError, match="nobody knows"):
         world.coordinator.heard("hello", 0, {})
