@@ -112,7 +112,7 @@ def test_so_many_requests_as_asked_for_each_exactly_so_long(
         )
     )  # fmt: skip
     assert (document["requests"], document["failed"]) == (10, 0)
-    assert document["output_tokens"] == pytest.approx(70, abs=7), "the warm-up's last answers may reach in"
+    assert 63 <= document["output_tokens"] <= 91, "the warm-up's last answers may reach in"
     records = measured(tmp_path / "out")
     assert [(r.completion_tokens, r.expected_tokens) for r in records] == [(7, 7)] * 10
     assert len({r.prompt_id for r in records}) == 10
@@ -224,7 +224,8 @@ class Listener(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
-        self.heard.append((self.path, body))
+        if self.path != "/reset_prefix_cache":
+            self.heard.append((self.path, body))
         event = {"choices": [{"text": "word", "finish_reason": "stop"}]}
         usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
         stream = "".join(f"data: {json.dumps(value)}\n\n" for value in (event, usage)) + "data: [DONE]\n\n"

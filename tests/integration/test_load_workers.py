@@ -82,13 +82,12 @@ def test_workers_share_a_load_whoever_came_and_left_before(
     left.send_signal(signal.SIGINT)
     output, _ = left.communicate(timeout=20)
     assert left.returncode == 130, output
-    workers = [started("load-worker", meeting), started("load-worker", meeting)]
+    lent = started("load-worker", meeting, "--processes", 2)
     output, _ = load.communicate(timeout=60)
     assert load.returncode == 0, output
-    for worker in workers:
-        said, _ = worker.communicate(timeout=30)
-        assert worker.returncode == 0, said
-        assert "Traceback" not in said
+    said, _ = lent.communicate(timeout=30)
+    assert lent.returncode == 0, said
+    assert "Traceback" not in said
     records = measured(tmp_path / "out")
     assert len(records) == 30
     assert {r.worker for r in records} == {0, 1}
@@ -98,21 +97,7 @@ def test_workers_share_a_load_whoever_came_and_left_before(
         (0, True, 0.0),
         (1, True, 0.0),
     ]
-    assert not (tmp_path / "out/records").exists(), (
-        "workers by hand send their records or are read where they are"
-    )
-
-
-def test_one_command_lends_several_processes(
-    server: str, meeting: str, tmp_path: Path, started: Start
-) -> None:
-    load = waiting(started, server, meeting, 2, "--streams", 1, "--requests", 4)
-    lent = started("load-worker", meeting, "--processes", 2)
-    output, _ = load.communicate(timeout=60)
-    assert load.returncode == 0, output
-    lent.communicate(timeout=30)
-    assert lent.returncode == 0
-    assert len(measured(tmp_path / "out")) == 4, "the process without a stream holds up nobody"
+    assert not (tmp_path / "out/records").exists(), "the parts are gathered into one file"
 
 
 def test_a_worker_that_is_killed_ends_the_load_and_the_other_worker(
