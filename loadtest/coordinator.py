@@ -104,7 +104,7 @@ class Coordinator:
                 self._to_workers("stage", stage=str(told))
             if now_s - reported_s >= PROGRESS_S:
                 reported_s = now_s
-                self._emit("progress", stage=str(told), **self._totals())
+                self._emit("progress", stage=str(told), at_s=now_s, **self._totals())
             # A count that was under way when the drain began says nothing of what is in flight now.
             if stages.drained(now_s, self._counts.values()):
                 return

@@ -202,8 +202,8 @@ def _drive(
             if event is not None:
                 _hear(event, endpoints, directory, observed)
                 if event["event"] == "progress":
-                    now, tokens = time.monotonic(), int(event["output_tokens"])
-                    rate = (tokens - last[1]) / (now - last[0]) if last else None
+                    now, tokens = float(event["at_s"]), int(event["output_tokens"])
+                    rate = (tokens - last[1]) / (now - last[0]) if last and now > last[0] else None
                     last = (now, tokens)
                     report(Progress(event["stage"], rate, min((now - started) / expected_s, 1.0)))
             if time.monotonic() >= next_sample_s:

@@ -334,7 +334,7 @@ def main(command: Callable[..., Any] = app) -> None:
         if not error.format_message():  # no command at all: the help was printed
             sys.exit(ConfigError.exit_code)
         hint = "`kilotoken --help` lists the commands, `kilotoken COMMAND --help` its options."
-        _fail(ConfigError(error.format_message(), hint=hint))
+        _fail(ConfigError(error.format_message().rstrip(".") + ".", hint=hint))
     except BrokenPipeError:
         # The reader (`| head`) has gone: not an error, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,7 +12,7 @@ from accounting.evidence import CellFacts
 from accounting.load_summary import summarise
 from accounting.records import Phase, RequestRecord
 from loadtest.arrivals import RateProfile, achieved_arrivals
-from loadtest.config import ClosedLoop, LoadSpec, OpenLoop
+from loadtest.config import ClosedLoop, LoadSpec, OpenLoop, Replay
 from loadtest.workloads import load_workload
 from workbench.achieved_hits import achieved_hits
 from workbench.cell_data import CellData, read_cell
@@ -83,9 +83,9 @@ _BLOCK = BlockPlan("load", "load", 1, 0, (_CELL,))
 
 
 def _window(data: CellData, spec: LoadSpec) -> tuple[float, float]:
-    """The window's edges. Where the number of requests was given, all of them are inside, whenever they were sent."""
+    """The window's edges. Where the requests were given (a number of them, a trace), all are inside, the first ones too."""
     start_s, end_s = data.window_edges_s
-    if spec.stages.requests is not None:
+    if spec.stages.requests is not None or isinstance(spec.arrivals, Replay):
         first = [r.intended_send_s for r in data.records if r.phase is Phase.MEASURED]
         start_s = min([start_s, *first])
     return start_s, end_s

@@ -185,6 +185,7 @@ def test_a_trace_is_replayed_at_its_own_times(server: str, tmp_path: Path, kilot
         [offset_s / 2 for offset_s in offsets_s]
     )
     assert [(r.prompt_tokens, r.completion_tokens) for r in records] == list(sizes)
+    assert document["requests"] == 5, "all of a trace is inside its window"
     assert document["arrivals"]["share_sent"] == 1.0
     assert document["load"]["endpoint"] == "completions"
 
