@@ -30,6 +30,10 @@ class HttpAnswer(HTTPResponseParser):  # type: ignore[misc, unused-ignore] # a C
         self.headers: dict[str, str] = {}
         self.complete = False
 
+    def forget(self) -> None:
+        """Call nobody any more."""
+        del self._on_head, self._on_body
+
     def _on_message_begin(self) -> None:
         self.complete = False
         self.headers = {}

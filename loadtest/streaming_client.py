@@ -116,8 +116,11 @@ class StreamingClient:
         reading = _Reading(answer, stamped=connection.clock == KERNEL)
         if answer.sent_s is None:
             answer.sent_s = self._clock()
-        connection.send(request, deadline_s - self._clock())
-        connection.receive(reading.take, max(deadline_s - self._clock(), 0.001))
+        try:
+            connection.send(request, deadline_s - self._clock())
+            connection.receive(reading.take, max(deadline_s - self._clock(), 0.001))
+        finally:
+            reading.release()
         connection.idle_since_s = self._clock()
         if not reading.reusable:
             self.close()
@@ -197,6 +200,10 @@ class _Reading:
         self._streams = False
         self._body = b""
         self.location: str | None = None
+
+    def release(self) -> None:
+        """Let go of the parser's way back to us: a circle would wait for a garbage collection that does not run."""
+        self._http.forget()
 
     @property
     def reusable(self) -> bool:
