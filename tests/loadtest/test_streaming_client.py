@@ -286,20 +286,17 @@ def test_headers_split_anywhere_and_interim_answers_are_read() -> None:
 
 def test_an_answer_leaves_no_circle_behind_that_only_a_garbage_collection_would_free() -> None:
     """The load runs without one: circles would grow by some hundred bytes with every request."""
-    with RunningFakeServer(FakeServerConfig(timing=Timing(ttft_s=0.001, tpot_s=0.0001))) as server:
-        with closing(StreamingClient(server.url)) as client:
-            ask(client)
-            gc.collect()
-            gc.disable()
-            try:
-                for _ in range(5):
-                    ask(client)
-                found = gc.get_objects(generation=0)
-                alive = [
-                    o
-                    for o in found
-                    if type(o).__name__ in ("_Reading", "HttpAnswer", "Answer", "SseSplitter")
-                ]
-            finally:
-                gc.enable()
+    quick = FakeServerConfig(timing=Timing(ttft_s=0.001, tpot_s=0.0001))
+    with RunningFakeServer(quick) as server, closing(StreamingClient(server.url)) as client:
+        ask(client)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                ask(client)
+            found = gc.get_objects(generation=0)
+            kinds = ("_Reading", "HttpAnswer", "Answer", "SseSplitter")
+            alive = [o for o in found if type(o).__name__ in kinds]
+        finally:
+            gc.enable()
     assert len(alive) <= 4, "only those of the last answer, if any"
