@@ -111,9 +111,8 @@ def _end_with_parent(parent: int) -> None:
         gevent.sleep(0.25)
 
 
-if (
-    _spec is None
-):  # a worker started by hand: it may wait for its master for minutes before Locust's first event
+if _spec is None:
+    # A worker started by hand may wait for its master for minutes before Locust's first event.
     gevent.spawn(_end_with_parent, int(os.environ.get(PARENT_VARIABLE) or os.getppid()))
 
 
