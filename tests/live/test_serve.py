@@ -86,4 +86,6 @@ def test_without_speculation_every_step_gives_one_token(
     assert cell["caches_reset"] is False
     assert cell["cache_salted"] is True
     assert cell["prefix_cache_hit_share"] < 0.05
-    assert cell["verdict"]["throughput"] == "too_short", "the window of a test, and no other finding"
+    # The window of a test is too short; the host may have been busy with others, but nothing else may be found.
+    assert cell["verdict"]["throughput"] in ("too_short", "noisy_host"), cell["reason"]
+    assert "cache" not in cell["reason"]
