@@ -22,6 +22,8 @@ from accounting.records import RequestRecord
 
 FLOOR_S = 0.001
 P99_FLOOR_S = 0.005
+#: Of E2E's median: what lateness in sending may take from a closed loop's throughput.
+SEND_SHARE_OF_E2E = 0.01
 #: Of TTFT's median: what lateness in sending may add to it.
 SEND_SHARE_OF_TTFT = 0.02
 P99_SEND_SHARE_OF_TTFT = 0.10
@@ -47,6 +49,7 @@ class ClientLag:
     lag_mean_s: float | None
     lag_p50_s: float | None
     lag_p99_s: float | None
+    send_mean_s: float | None
     send_p50_s: float | None
     send_p99_s: float | None
     censored_share: float | None
@@ -77,6 +80,7 @@ def client_lag(records: Sequence[RequestRecord]) -> ClientLag:
         lag_mean_s=float(lags.mean(dtype=np.float64)) if len(lags) else None,
         lag_p50_s=_quantile(lags, 0.5),
         lag_p99_s=_quantile(lags, 0.99),
+        send_mean_s=float(sends.mean()) if len(sends) else None,
         send_p50_s=_quantile(sends, 0.5),
         send_p99_s=_quantile(sends, 0.99) if len(sends) >= MINIMUM_FOR_P99 else None,
         censored_share=latency.censored_share(records),
@@ -91,30 +95,33 @@ def all_lags_s(records: Sequence[RequestRecord]) -> NDArray[np.float32]:
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
 
-def client_findings(lag: ClientLag, *, ttft_p50_s: float | None, tpot_p50_s: float | None) -> list[str]:
-    """What voids throughput and tails: the client held streams or sends back for a material time on average."""
-    found = []
-    limit_s = max(FLOOR_S, SEND_SHARE_OF_TTFT * (ttft_p50_s or 0.0))
-    if lag.send_p50_s is not None and lag.send_p50_s > limit_s:
-        found.append(f"the client sent {_ms(lag.send_p50_s)} late in the median, {_ms(limit_s)} may be")
-    limit_s = max(FLOOR_S, LAG_SHARE_OF_TPOT * (tpot_p50_s or 0.0))
-    if lag.lag_mean_s is not None and lag.lag_mean_s > limit_s:
-        found.append(
-            f"the client read events {_ms(lag.lag_mean_s)} late on average, {_ms(limit_s)} may be"
-            + (f" (TPOT is {_ms(tpot_p50_s)})" if tpot_p50_s else "")
-        )
-    return found
+def client_findings(lag: ClientLag, *, e2e_p50_s: float | None) -> list[str]:
+    """What voids throughput too: streams idled for want of the client. A late read delays nobody but its own stream's
+    next request, so this is all in how late requests were sent, as a share of what a request takes.
+    """
+    limit_s = max(FLOOR_S, SEND_SHARE_OF_E2E * (e2e_p50_s or 0.0))
+    if lag.send_mean_s is None or lag.send_mean_s <= limit_s:
+        return []
+    return [
+        f"the client sent {_ms(lag.send_mean_s)} late on average, {_ms(limit_s)} may be"
+        + (f" (a request takes {_ms(e2e_p50_s)})" if e2e_p50_s else "")
+    ]
 
 
 def client_tail_findings(lag: ClientLag, *, ttft_p50_s: float | None, tpot_p50_s: float | None) -> list[str]:
-    """What voids the tails only: one request or event in a hundred was late, or its stamp is void."""
-    found = []
-    limit_s = max(P99_FLOOR_S, P99_SEND_SHARE_OF_TTFT * (ttft_p50_s or 0.0))
-    if lag.send_p99_s is not None and lag.send_p99_s > limit_s:
-        found.append(f"the client sent {_ms(lag.send_p99_s)} late at p99, {_ms(limit_s)} may be")
-    limit_s = max(P99_FLOOR_S, P99_LAG_SHARE_OF_TPOT * (tpot_p50_s or 0.0))
-    if lag.lag_p99_s is not None and lag.lag_p99_s > limit_s:
-        found.append(f"the client read events {_ms(lag.lag_p99_s)} late at p99, {_ms(limit_s)} may be")
+    """What voids the latencies: requests left late, or events were read late enough to spoil stamps."""
+    ttft_s, tpot_s = ttft_p50_s or 0.0, tpot_p50_s or 0.0
+    limits = (
+        ("sent {} late in the median", lag.send_p50_s, max(FLOOR_S, SEND_SHARE_OF_TTFT * ttft_s)),
+        ("sent {} late at p99", lag.send_p99_s, max(P99_FLOOR_S, P99_SEND_SHARE_OF_TTFT * ttft_s)),
+        ("read events {} late on average", lag.lag_mean_s, max(FLOOR_S, LAG_SHARE_OF_TPOT * tpot_s)),
+        ("read events {} late at p99", lag.lag_p99_s, max(P99_FLOOR_S, P99_LAG_SHARE_OF_TPOT * tpot_s)),
+    )
+    found = [
+        f"the client {words.format(_ms(late_s))}, {_ms(limit_s)} may be"
+        for words, late_s, limit_s in limits
+        if late_s is not None and late_s > limit_s
+    ]
     if lag.voided_ttft_share is not None and lag.voided_ttft_share > VOIDED_SHARE:
         found.append(f"{lag.voided_ttft_share:.1%} of first tokens shared a read: their TTFT is void")
     if (

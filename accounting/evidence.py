@@ -91,6 +91,7 @@ def find(records: Sequence[RequestRecord], start_s: float, end_s: float, known: 
         "ttft_p50_s": _median([v for r in timed if (v := latency.ttft_s(r)) is not None]),
         "tpot_p50_s": _median([v for r in timed if (v := latency.tpot_s(r)) is not None]),
     }
+    e2e_p50_s = _median([v for r in timed if (v := latency.e2e_s(r)) is not None])
     too_fast = rate_finding(float(series.tokens_per_s.mean()), known.calibrated_tokens_per_s)
     evidence = CellEvidence(
         window_s=end_s - start_s,
@@ -102,7 +103,7 @@ def find(records: Sequence[RequestRecord], start_s: float, end_s: float, known: 
         failed=sum(not r.ok for r in in_window),
         repeated_prompts=sum(r.prompt_repeat > 0 for r in in_window),
         declared_lengths=lengths.reason,
-        client=tuple(filter(None, [*client_findings(client, **medians), too_fast])),
+        client=tuple(filter(None, [*client_findings(client, e2e_p50_s=e2e_p50_s), too_fast])),
         client_tails=tuple(client_tail_findings(client, **medians)),
         noise=noise.reason,
         saturation=full.reason if full else "",

@@ -15,12 +15,14 @@ from accounting.client_lag import (
 from accounting.record_examples import failed, record
 from accounting.records import Chunks, RequestRecord
 
+E2E_S = 2.0
 MEDIANS = {"ttft_p50_s": 0.05, "tpot_p50_s": 0.02}
 GOOD = ClientLag(
     clock="kernel",
     lag_mean_s=0.0003,
     lag_p50_s=0.0002,
     lag_p99_s=0.002,
+    send_mean_s=0.0003,
     send_p50_s=0.0002,
     send_p99_s=0.002,
     censored_share=0.01,
@@ -61,13 +63,13 @@ def test_a_client_stalled_80_ms_each_second_is_found() -> None:
     assert lag.lag_p50_s == pytest.approx(0.0002, abs=1e-4)
     assert lag.censored_share is not None
     assert 0.03 < lag.censored_share < 0.09
-    assert any("on average" in text for text in client_findings(lag, **MEDIANS))
+    assert any("on average" in text for text in client_tail_findings(lag, **MEDIANS))
     assert any("p99" in text for text in client_tail_findings(lag, **MEDIANS))
 
 
 def test_a_prompt_client_is_not() -> None:
     lag = client_lag([streamed(100 + i * 0.0173, lambda _at: 0.0003) for i in range(150)])
-    assert client_findings(lag, **MEDIANS) == []
+    assert client_findings(lag, e2e_p50_s=E2E_S) == []
     assert client_tail_findings(lag, **MEDIANS) == []
 
 
@@ -75,26 +77,37 @@ def test_a_prompt_client_is_not() -> None:
     ("change", "whole", "tails"),
     [
         ({}, 0, 0),
-        ({"send_p50_s": 0.0012}, 1, 0),
-        ({"lag_mean_s": 0.0021}, 1, 0),
+        ({"send_p50_s": 0.0012}, 0, 1),
+        ({"lag_mean_s": 0.0021}, 0, 1),
+        ({"send_mean_s": 0.019}, 0, 0),
+        ({"send_mean_s": 0.021}, 1, 0),
         ({"send_p99_s": 0.006}, 0, 1),
         ({"lag_p99_s": 0.021}, 0, 1),
         ({"voided_ttft_share": 0.02}, 0, 1),
         ({"censored_share": 0.5}, 0, 0),
         ({"censored_share": 0.5, "clock": "user"}, 0, 1),
-        ({"lag_mean_s": None, "lag_p99_s": None, "send_p50_s": None, "send_p99_s": None}, 0, 0),
+        (
+            {
+                "lag_mean_s": None,
+                "lag_p99_s": None,
+                "send_mean_s": None,
+                "send_p50_s": None,
+                "send_p99_s": None,
+            },
+            0,
+            0,
+        ),
     ],
 )
 def test_every_limit(change: dict[str, Any], whole: int, tails: int) -> None:
     lag = replace(GOOD, **change)
-    assert len(client_findings(lag, **MEDIANS)) == whole
+    assert len(client_findings(lag, e2e_p50_s=E2E_S)) == whole
     assert len(client_tail_findings(lag, **MEDIANS)) == tails
 
 
 def test_the_same_lag_is_immaterial_where_the_server_is_slow() -> None:
     lag = replace(GOOD, send_p50_s=0.0015, lag_mean_s=0.004, lag_p99_s=0.03, send_p99_s=0.02)
-    assert client_findings(lag, **MEDIANS)
-    assert client_findings(lag, ttft_p50_s=0.8, tpot_p50_s=0.15) == []
+    assert client_tail_findings(lag, **MEDIANS)
     assert client_tail_findings(lag, ttft_p50_s=0.8, tpot_p50_s=0.15) == []
 
 
@@ -118,3 +131,10 @@ def test_a_rate_above_the_calibrated_one_is_found() -> None:
     assert "calibrated to 20000" in rate_finding(20001.0, 20000.0)
     assert rate_finding(19999.0, 20000.0) == ""
     assert rate_finding(19999.0, None) == ""
+
+
+def test_reading_late_takes_nothing_from_throughput() -> None:
+    """A token waits in the socket; only a request that is sent late leaves the server without work."""
+    lag = replace(GOOD, lag_mean_s=0.05, lag_p99_s=0.2)
+    assert client_findings(lag, e2e_p50_s=E2E_S) == []
+    assert client_tail_findings(lag, **MEDIANS)

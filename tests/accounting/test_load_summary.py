@@ -57,7 +57,7 @@ def test_a_server_that_slows_down_drifts() -> None:
 
 def test_a_slow_client_is_named() -> None:
     summary = summarise(closed_load(32, 45.0, lag_s=0.004), 5.0, 35.0, FACTS)
-    assert summary["verdict"]["throughput"] == "client_bound"
+    assert summary["verdict"]["tails"] == "client_bound"
 
 
 def test_a_rate_beyond_the_calibration_is_client_bound() -> None:
