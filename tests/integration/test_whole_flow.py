@@ -156,7 +156,7 @@ def test_the_run_says_how_to_make_it_again(run: Path) -> None:
     assert provenance["command"][1:3] == ["run", "experiment.yaml"]
     assert provenance["hardware"]["usable_cpus"] >= 1
     assert (run / "experiment.yaml").read_text() == EXPERIMENT
-    assert (run / "workloads" / "prompts.jsonl").exists()
+    assert (run / "workloads" / "prompts" / "prompts.jsonl").exists()
     command = json.loads((run / "blocks" / "r1-ngram.1" / "server" / "command.json").read_text())
     assert "--speculative-config" in command["argv"]
     assert json.loads((run / "blocks" / "r1-ngram.1" / "server" / "resolved.json").read_text())
