@@ -7,30 +7,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import psutil
 
 from serving.fake_server import RunningFakeServer
+from tests.integration.processes import all_gone, tree_of, wait_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
-
-
-def wait_for(condition: Callable[[], Any], within_s: float = 40.0) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return found
-
-
-def tree_of(pid: int) -> list[psutil.Process]:
-    return psutil.Process(pid).children(recursive=True)
-
-
-def all_gone(processes: list[psutil.Process]) -> bool:
-    return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def statuses(run: Path) -> dict[str, str]:
@@ -68,7 +50,7 @@ def test_kill_9_of_the_workbench_leaves_no_orphan_and_resume_completes(
 ) -> None:
     run = tmp_path / "out"
     workbench = started("run", small, "--out", run)
-    wait_for(lambda: in_second_block(run))
+    wait_for(lambda: in_second_block(run), 40)
     tree = tree_of(workbench.pid)
     assert len(tree) >= 3, "supervisor, server, load generator"
     workbench.send_signal(signal.SIGKILL)
@@ -85,7 +67,7 @@ def test_kill_9_of_the_server_in_mid_cell_is_told_and_resume_completes(
 ) -> None:
     run = tmp_path / "out"
     workbench = started("run", small, "--out", run)
-    wait_for(lambda: in_second_block(run))
+    wait_for(lambda: in_second_block(run), 40)
     server = next(p for p in tree_of(workbench.pid) if "serving.fake_server" in p.cmdline() and "-P" not in p.cmdline()
                   and "serving.supervisor" not in p.cmdline())  # fmt: skip
     os.kill(server.pid, signal.SIGKILL)
@@ -104,7 +86,7 @@ def test_ctrl_c_keeps_finished_blocks_and_says_how_to_go_on(
 ) -> None:
     run = tmp_path / "out"
     workbench = started("run", small, "--out", run)
-    wait_for(lambda: in_second_block(run))
+    wait_for(lambda: in_second_block(run), 40)
     tree = tree_of(workbench.pid)
     workbench.send_signal(signal.SIGINT)
     output, _ = workbench.communicate(timeout=40)
@@ -121,7 +103,7 @@ def test_sigterm_while_the_first_server_loads_ends_everything(
 ) -> None:
     run = tmp_path / "out"
     workbench = started("run", small, "--out", run)
-    wait_for(lambda: list(run.glob("blocks/*/server/server.log")))
+    wait_for(lambda: list(run.glob("blocks/*/server/server.log")), 40)
     tree = tree_of(workbench.pid)
     workbench.terminate()
     output, _ = workbench.communicate(timeout=40)
@@ -149,8 +131,8 @@ def test_the_load_ends_with_the_workbench_even_if_the_server_lives_on(tmp_path: 
     with RunningFakeServer() as server:
         (tmp_path / "attached.yaml").write_text(ATTACHED.format(url=server.url))
         workbench = started("run", "attached.yaml", "--out", "out")
-        wait_for(lambda: (tmp_path / "out").glob("blocks/*/cells/*/load.json"))
-        wait_for(lambda: tree_of(workbench.pid))
+        wait_for(lambda: (tmp_path / "out").glob("blocks/*/cells/*/load.json"), 40)
+        wait_for(lambda: tree_of(workbench.pid), 40)
         time.sleep(2.0)
         tree = tree_of(workbench.pid)
         workbench.kill()
@@ -163,7 +145,7 @@ def test_a_run_directory_has_one_writer(
 ) -> None:
     run = tmp_path / "out"
     started("run", small, "--out", run)
-    wait_for(lambda: list(run.glob("blocks/*")))
+    wait_for(lambda: list(run.glob("blocks/*")), 40)
     second = kilotoken("run", "--resume", run)
     assert second.returncode == 7
     assert "another kilotoken process is working" in second.stderr

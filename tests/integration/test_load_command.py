@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +18,7 @@ from accounting.records import Phase, RequestRecord
 from loadtest.request_store import read_records
 from serving.fake_server import FakeServerConfig, RunningFakeServer, Timing, parse_fault_script
 from serving.free_port import free_port
+from tests.integration.processes import all_gone, tree_of, wait_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -45,22 +45,6 @@ def loaded(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
 
 def measured(out: Path) -> list[RequestRecord]:
     return [r for r in read_records(out / "requests.parquet") if r.phase is Phase.MEASURED]
-
-
-def wait_for(condition: Callable[[], Any], within_s: float = 30.0) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return found
-
-
-def tree_of(pid: int) -> list[psutil.Process]:
-    return psutil.Process(pid).children(recursive=True)
-
-
-def all_gone(processes: list[psutil.Process]) -> bool:
-    return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_closed_loop_says_everything_that_it_promises_and_keeps_it(

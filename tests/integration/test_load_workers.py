@@ -4,10 +4,8 @@ import json
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -16,6 +14,7 @@ from accounting.records import Phase, RequestRecord
 from loadtest.request_store import read_records
 from serving.fake_server import FakeServerConfig, RunningFakeServer, Timing
 from serving.free_port import free_port
+from tests.integration.processes import wait_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Process = subprocess.Popen
@@ -32,14 +31,6 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def meeting() -> str:
     return f"127.0.0.1:{free_port()}"
-
-
-def wait_for(condition: Callable[[], Any], within_s: float = 30.0) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return found
 
 
 def until(child: "Process[str]", beginning: str) -> None:

@@ -4,13 +4,14 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+
+from tests.integration.processes import wait_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -136,13 +137,6 @@ def test_dry_run_and_validate_count_it(tmp_path: Path, kilotoken: Command) -> No
     assert "3 streams need 12 at the least" in refused.stderr
 
 
-def wait_for(condition: Callable[[], Any], within_s: float = 40.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
 def test_an_interrupted_recording_stays_on_record_and_is_made_again_whole(
     tmp_path: Path, started: Start, kilotoken: Command
 ) -> None:
@@ -153,7 +147,7 @@ def test_an_interrupted_recording_stays_on_record_and_is_made_again_whole(
     write_inputs(tmp_path, slow)
     out = tmp_path / "out"
     workbench = started("run", "natural.yaml", "--out", out)
-    wait_for(lambda: list(out.glob("blocks/lengths.1/cells/*/load.json")))
+    wait_for(lambda: list(out.glob("blocks/lengths.1/cells/*/load.json")), within_s=40.0)
     workbench.send_signal(signal.SIGINT)
     output, _ = workbench.communicate(timeout=40)
     assert workbench.returncode == 130, output
