@@ -15,6 +15,8 @@ import argparse
 import random
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -50,17 +52,24 @@ BUSY_LIMIT = 0.9  # of a core: what a client may use of it and still be on time
 Row = dict[str, Any]
 
 
-def measured(client: Client, python: Path, streams: int, duration_s: float, cache: Path) -> Row:
-    """One run of one client; with `not_measured` and the reason where it gave no result."""
+@contextmanager
+def _prepared(cache: Path) -> Iterator[tuple[ExactServer, Path, Path]]:
+    """A server, a scratch directory, and in that one for the client's own files."""
     with (
         tempfile.TemporaryDirectory(prefix="load-client-") as scratch,
         ExactServer(cache / "exact_server", ttft_ms=TTFT_MS, interval_ms=INTERVAL_MS) as server,
     ):
         directory = Path(scratch) / "client"
         directory.mkdir()
-        tokenizer = write_tokenizer(Path(scratch) / "tokenizer")
+        yield server, Path(scratch), directory
+
+
+def measured(client: Client, python: Path, streams: int, duration_s: float, cache: Path) -> Row:
+    """One run of one client; with `not_measured` and the reason where it gave no result."""
+    with _prepared(cache) as (server, scratch, directory):
+        tokenizer = write_tokenizer(scratch / "tokenizer")
         load = Load(server.url, streams, duration_s, ANSWER_S, directory, tokenizer)
-        log = Path(scratch) / "client.log"
+        log = scratch / "client.log"
         watched = watch(
             client.argv(python, load),
             child_environment(client),
@@ -187,12 +196,7 @@ def soaked(arguments: argparse.Namespace, cache: Path) -> Row:
     client, streams, duration_s = CLIENTS[0], max(arguments.streams), arguments.soak
     python = client.prepare(cache)
     assert isinstance(python, Path)
-    with (
-        tempfile.TemporaryDirectory(prefix="load-client-") as scratch,
-        ExactServer(cache / "exact_server", ttft_ms=TTFT_MS, interval_ms=INTERVAL_MS) as server,
-    ):
-        directory = Path(scratch) / "client"
-        directory.mkdir()
+    with _prepared(cache) as (server, scratch, directory):
         load = Load(server.url, streams, duration_s, ANSWER_S, directory, directory)
         watched = watch(
             client.argv(python, load),
@@ -201,7 +205,7 @@ def soaked(arguments: argparse.Namespace, cache: Path) -> Row:
             streams=streams,
             settle_s=WARM_UP_S,
             limit_s=300 + 2 * duration_s,
-            log=Path(scratch) / "client.log",
+            log=scratch / "client.log",
         )
         said = client.said(load)
         assert watched.truth is not None
@@ -234,13 +238,8 @@ def profiled(arguments: argparse.Namespace, cache: Path) -> Row:
     client, streams, duration_s = CLIENTS[0], max(arguments.streams), arguments.duration
     python = client.prepare(cache)
     assert isinstance(python, Path)
-    with (
-        tempfile.TemporaryDirectory(prefix="load-client-") as scratch,
-        ExactServer(cache / "exact_server", ttft_ms=TTFT_MS, interval_ms=INTERVAL_MS) as server,
-    ):
-        directory = Path(scratch) / "client"
-        directory.mkdir()
-        profile = ProfileOf(cache / "benchmark-peers", Path(scratch) / "profile.txt", duration_s / 2)
+    with _prepared(cache) as (server, scratch, directory):
+        profile = ProfileOf(cache / "benchmark-peers", scratch / "profile.txt", duration_s / 2)
         watch(
             client.argv(python, Load(server.url, streams, duration_s, ANSWER_S, directory, directory)),
             child_environment(client),
@@ -248,7 +247,7 @@ def profiled(arguments: argparse.Namespace, cache: Path) -> Row:
             streams=streams,
             settle_s=WARM_UP_S,
             limit_s=120 + 2 * duration_s,
-            log=Path(scratch) / "client.log",
+            log=scratch / "client.log",
             on_poll=profile.poll,
         )
         return {"streams": streams, **profile.result()}
