@@ -71,9 +71,14 @@ class WindowFindings:
         return len(self.in_window) - len(self.timed)
 
 
+def sent_inside(records: Sequence[RequestRecord], start_s: float, end_s: float) -> list[RequestRecord]:
+    """The measured requests that belong to a window: by their intended send."""
+    return [r for r in records if r.phase is Phase.MEASURED and start_s <= r.intended_send_s < end_s]
+
+
 def find(records: Sequence[RequestRecord], start_s: float, end_s: float, known: CellFacts) -> WindowFindings:
     """Look at a window from every side. `evidence` lacks what only the caller knows (reconciliation, caches...)."""
-    in_window = [r for r in records if r.phase is Phase.MEASURED and start_s <= r.intended_send_s < end_s]
+    in_window = sent_inside(records, start_s, end_s)
     _, timed = one_clock(in_window)
     series = window_series(records, bin_edges(start_s, end_s))
     throughput, tpot, ttft = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from accounting.errors import ConfigError
@@ -104,6 +105,17 @@ def _of_known_length(prompts: Sequence[Prompt], spec: LoadSpec) -> list[Prompt]:
     return known
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A prompt to be asked, and as what. `cut` shortens a warm-up answer to that share of its length."""
+
+    prompt: Prompt
+    phase: Phase
+    stream: int
+    repeat: int
+    cut: float | None = None
+
+
 class Asker:
     """Asks prompts through clients; every request ends as one record in `sink`."""
 
@@ -131,20 +143,17 @@ class Asker:
     def ask(
         self,
         client: StreamingClient,
-        prompt: Prompt,
+        what: Ask,
         *,
-        phase: Phase,
-        stream: int,
-        repeat: int,
         intended_s: float,
-        cut: float | None = None,
         said: Sequence[Message] = (),
     ) -> RequestRecord:
-        """Ask one turn of a prompt. `cut` shortens a warm-up answer to that share of its length."""
+        """Ask one turn of a prompt; `said` is what was said before it."""
+        prompt, phase = what.prompt, what.phase
         self._number += 1
         tokens, exactly = self._length(prompt, phase, turn=len(said) // 2)
-        if cut is not None:
-            tokens, exactly = max(1, round(tokens * cut)), exactly and phase is Phase.MEASURED
+        if what.cut is not None:
+            tokens, exactly = max(1, round(tokens * what.cut)), exactly and phase is Phase.MEASURED
         body = request_body(
             self._spec,
             prompt,
@@ -157,11 +166,11 @@ class Asker:
         send = Send(
             request_id=f"{self._worker:02d}-{self._number:06d}",
             phase=phase,
-            stream=stream,
+            stream=what.stream,
             workload=prompt.workload,
             prompt_id=prompt.prompt_id,
             template=prompt.template,
-            prompt_repeat=repeat,
+            prompt_repeat=what.repeat,
             intended_send_s=intended_s,
             body=body,
             session=prompt.prompt_id if prompt.turns else "",

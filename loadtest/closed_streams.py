@@ -12,6 +12,7 @@ from contextlib import closing
 
 from accounting.records import Phase, RequestRecord
 from loadtest.arrivals import own_share, think_time_s
+from loadtest.asking import Ask
 from loadtest.config import ClosedLoop
 from loadtest.stages import Stage
 from loadtest.streaming_client import StreamingClient
@@ -107,15 +108,7 @@ class ClosedStreams:
         prompt, repeat = worker.prompts[phase, number]
         worker.counts.in_flight += 1
         try:
-            return worker.session(
-                client,
-                prompt,
-                phase,
-                stream=stream,
-                repeat=repeat,
-                intended_s=free_s,
-                think_s=think_s,
-                cut=cut,
-            )
+            what = Ask(prompt, phase, stream, repeat, cut)
+            return worker.session(client, what, intended_s=free_s, think_s=think_s)
         finally:
             worker.counts.in_flight -= 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from accounting.records import Phase
+from loadtest.asking import Ask
 from loadtest.stages import Stage
 from loadtest.streaming_client import StreamingClient
 from loadtest.worker import Worker
@@ -57,12 +58,7 @@ class OpenArrivals:
         prompt, repeat = worker.prompts[phase, number]
         client = self._idle.pop() if self._idle else worker.asker.client()
         try:
-            worker.session(client, prompt, phase, stream=number, repeat=repeat, intended_s=intended_s)
+            worker.session(client, Ask(prompt, phase, number, repeat), intended_s=intended_s)
         finally:
             worker.counts.in_flight -= 1
             self._idle.append(client)
-
-    def close(self) -> None:
-        """Close the connections that are idle."""
-        while self._idle:
-            self._idle.pop().close()

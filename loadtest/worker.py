@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from accounting.records import Phase, RequestRecord
-from loadtest.asking import Asker, Prompts
+from loadtest.asking import Ask, Asker, Prompts
 from loadtest.config import ClosedLoop, LoadSpec
 from loadtest.stages import Counts, Stage
 from loadtest.streaming_client import StreamingClient
-from loadtest.workloads import Message, Prompt
+from loadtest.workloads import Message
 
 BACK_OFF_S = 0.1
 LONGEST_BACK_OFF_S = 30.0
@@ -65,14 +65,10 @@ class Worker:
     def session(
         self,
         client: StreamingClient,
-        prompt: Prompt,
-        phase: Phase,
+        what: Ask,
         *,
-        stream: int,
-        repeat: int,
         intended_s: float,
         think_s: Callable[[int], float] = lambda _turn: 0.0,
-        cut: float | None = None,
     ) -> RequestRecord:
         """Ask a prompt and its further turns, each when the answer before it has come; the last record.
 
@@ -81,43 +77,26 @@ class Worker:
         """
         said: list[Message] = []
         while True:
-            record = self._ask(client, prompt, phase, stream, repeat, intended_s, cut, said)
+            record = self._ask(client, what, intended_s, said)
             turn = len(said) // 2
-            if not record.ok or turn >= len(prompt.turns):
+            if not record.ok or turn >= len(what.prompt.turns):
                 return record
-            said += [Message("assistant", client.text), Message("user", prompt.turns[turn])]
+            said += [Message("assistant", client.text), Message("user", what.prompt.turns[turn])]
             intended_s = record.end_s + think_s(turn + 1)
             self.scheduler.sleep_until(intended_s)
             if self.stage is Stage.DRAIN:
                 return record
 
     def _ask(
-        self,
-        client: StreamingClient,
-        prompt: Prompt,
-        phase: Phase,
-        stream: int,
-        repeat: int,
-        intended_s: float,
-        cut: float | None,
-        said: list[Message],
+        self, client: StreamingClient, what: Ask, intended_s: float, said: list[Message]
     ) -> RequestRecord:
         counts = self.counts
-        record = self.asker.ask(
-            client,
-            prompt,
-            phase=phase,
-            stream=stream,
-            repeat=repeat,
-            intended_s=intended_s,
-            cut=cut,
-            said=said,
-        )
+        record = self.asker.ask(client, what, intended_s=intended_s, said=said)
         counts.requests += 1
         counts.output_tokens += record.completion_tokens or 0
         if record.ok:
             counts.failures_in_a_row, self._failing_since_s = 0, None
-            counts.measured_answers += phase is Phase.MEASURED
+            counts.measured_answers += what.phase is Phase.MEASURED
         else:
             counts.failed += 1
             counts.failures_in_a_row += 1

@@ -108,7 +108,7 @@ def measured_cell(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dic
         records = directory.path / "records.jsonl"
         spec = load_spec(experiment, block, cell, server, records, workload)
         run_cell(spec, server, directory, report=lambda _progress: None)
-        data = read_cell(block, cell, attempt)
+        data = read_cell(block, cell, directory)
         return measure_cell(data, experiment, None) | {"directory": directory}
 
     return measure

@@ -15,19 +15,18 @@ from typing import Any
 
 from accounting import metric_names
 from accounting.records import Phase, RequestRecord
-from loadtest.config import LoadSpec
-from loadtest.workloads import Prompt, load_workload
+from loadtest.workloads import Prompt, Workload
 from loadtest.workloads.prefix_hits import HitShare, implied_hit_share
 from workbench.cell_data import CellData
 from workbench.kv_blocks import KvBlocks
 
 
-def achieved_hits(spec: LoadSpec, data: CellData, kv: KvBlocks) -> dict[str, Any] | None:
+def achieved_hits(workload: Workload, data: CellData, kv: KvBlocks) -> dict[str, Any] | None:
     """Both, in tokens and as shares of what was queried; None where prompts are text, whose tokens are not known.
 
     `reason` says why a share is None.
     """
-    prompts = _exact_prompts(spec)
+    prompts = _exact_prompts(workload)
     if prompts is None:
         return None
     sent = sorted((r for r in data.records if r.sent_s is not None), key=lambda r: r.sent_s or 0.0)
@@ -63,11 +62,10 @@ def achieved_hits(spec: LoadSpec, data: CellData, kv: KvBlocks) -> dict[str, Any
     return document | {"reason": "; ".join(reasons) or None}
 
 
-def _exact_prompts(spec: LoadSpec) -> dict[str, Prompt] | None:
-    prompts = load_workload(spec.workload, seed=spec.workload_seed).prompts
-    if any(prompt.token_ids is None or prompt.turns for prompt in prompts):
+def _exact_prompts(workload: Workload) -> dict[str, Prompt] | None:
+    if any(prompt.token_ids is None or prompt.turns for prompt in workload.prompts):
         return None
-    return {prompt.prompt_id: prompt for prompt in prompts}
+    return {prompt.prompt_id: prompt for prompt in workload.prompts}
 
 
 def _counted(data: CellData) -> tuple[dict[str, Any], list[str]]:

@@ -18,6 +18,7 @@ from rich.text import Text
 from accounting.errors import LoadError
 from loadtest.exact_server import MODEL, ExactServer, Lateness, compiled_server
 from loadtest.stages import Stage
+from loadtest.workloads import load_workload
 from workbench.calibration import (
     Calibration,
     Level,
@@ -108,7 +109,8 @@ def measured_level(
         )
         window = WindowOf(exact)
         run_cell(spec, server, directory, report=window.hear)
-        document = measure_load(spec, directory, server={"url": exact.url, "model": MODEL})
+        workload = load_workload(spec.workload, seed=spec.workload_seed)
+        document = measure_load(spec, directory, workload, server={"url": exact.url, "model": MODEL})
     if window.lateness is None:
         raise LoadError(f"the load of {streams} streams ended without a window.")
     return judged(level_of(streams, document, window.lateness, offered=streams * ANSWER_TOKENS / answer_s))

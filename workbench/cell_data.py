@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from accounting import metric_names
 from accounting.counters import CounterChange, CounterSample, difference
 from accounting.errors import RunError
-from accounting.evidence import CellFacts
-from accounting.records import Phase, RequestRecord
+from accounting.evidence import CellFacts, sent_inside
+from accounting.records import RequestRecord
 from accounting.trend import MINIMUM_VALUES
 from accounting.window_series import MOST_BINS
 from loadtest.request_store import read_records
@@ -26,7 +26,7 @@ from serving.scrape import parse_page
 from workbench.cell import IDLE_AFTER, IDLE_BEFORE, WINDOW_END, WINDOW_START
 from workbench.host_sampler import read_host_samples
 from workbench.plan import BlockPlan, CellPlan
-from workbench.run_directory import BlockDirectory, CellDirectory, RunDirectory
+from workbench.run_directory import CellDirectory, RunDirectory
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,18 @@ class CellData:
         return self.block.arm, self.cell.workload, self.cell.streams, self.block.repeat
 
 
-def read_cell(block: BlockPlan, cell: CellPlan, attempt: BlockDirectory) -> CellData:
+def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> CellData:
     """Read one finished cell.
 
     Raises:
         RunError: if a file is missing or damaged.
     """
-    directory = attempt.cell(cell)
     try:
         facts: dict[str, Any] = json.loads(directory.facts.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(
             f"{directory.facts} cannot be read: {error}",
-            hint=f"Remove {attempt.path} and run the block again with --resume.",
+            hint=f"Remove {directory.path.parent.parent} and run the block again with --resume.",
         ) from error
     records = read_records(directory.requests)
     if WINDOW_END not in facts["edges"]:
@@ -86,7 +85,7 @@ def read_cell(block: BlockPlan, cell: CellPlan, attempt: BlockDirectory) -> Cell
         block,
         cell,
         records,
-        [r for r in records if _sent_inside(r, start_s, end_s)],
+        sent_inside(records, start_s, end_s),
         end_s - start_s,
         (start_s, end_s),
         uncertainty_s,
@@ -123,10 +122,6 @@ def _page(directory: CellDirectory, name: str, facts: dict[str, Any]) -> Counter
         raise RunError(f"{directory.metrics_page(name)} cannot be read: {error}") from error
     at_s, uncertainty_s = edge["at_s"], edge["uncertainty_s"]
     return parse_page(MetricsPage(text, at_s - uncertainty_s, at_s + uncertainty_s))
-
-
-def _sent_inside(record: RequestRecord, start_s: float, end_s: float) -> bool:
-    return record.phase is Phase.MEASURED and start_s <= record.intended_send_s < end_s
 
 
 def _busy_share(directory: CellDirectory, start_s: float, end_s: float) -> float | None:
@@ -168,5 +163,5 @@ def read_finished_cells(run: RunDirectory) -> list[CellData]:
     for block in run.plan().blocks:
         attempt = run.finished(block)
         if attempt is not None:
-            cells += [read_cell(block, cell, attempt) for cell in block.cells]
+            cells += [read_cell(block, cell, attempt.cell(cell)) for cell in block.cells]
     return cells

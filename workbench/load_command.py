@@ -22,7 +22,7 @@ from loadtest.arrivals import replay_schedule
 from loadtest.config import LoadSpec, Replay
 from loadtest.launch import Distribution, worker_processes
 from loadtest.request_store import iterate_records
-from loadtest.workloads import Split, load_workload
+from loadtest.workloads import Split, Workload, load_workload
 from serving.free_port import claim_port
 from workbench.cell import IDLE_BEFORE, Progress, run_cell
 from workbench.experiment import AttachSection, validated
@@ -107,7 +107,8 @@ def run_load(
     directory = CellDirectory(_free_directory(out_dir, request))
     with status_line(console) as say:
         say("reading the workload")
-        _check_workload(planned)
+        workload = load_workload(planned.workload, seed=planned.workload_seed)
+        _check_workload(planned, workload)
         try:
             with attached_server(attach) as server:
                 spec = request.spec(
@@ -116,7 +117,7 @@ def run_load(
                     vllm_extensions=server.is_vllm,
                     records_dir=str(directory.path.resolve() / "records"),
                 )
-                spec = with_natural_lengths(spec, server, directory, say=say)
+                spec = with_natural_lengths(spec, workload, server, directory, say=say)
                 if crew.by_hand:
                     say(f"waiting for {spec.processes} workers: kilotoken load-worker {crew.bind}")
                 run_cell(
@@ -124,7 +125,9 @@ def run_load(
                 )
         except KeyboardInterrupt:
             raise _stopped(directory) from None
-    document = measure_load(spec, directory, server=_about(server), kv=_blocks_of(server, directory))
+    document = measure_load(
+        spec, directory, workload, server=_about(server), kv=_blocks_of(server, directory)
+    )
     write_json(directory.path / "summary.json", document)
     if document["requests"] and document["failed"] == document["requests"]:
         raise ServerError(
@@ -151,13 +154,13 @@ def _attach(url: str, model: str | None, api_key_env: str | None) -> AttachSecti
     return validated(AttachSection, {key: value for key, value in given.items() if value}, origin="--url")
 
 
-def _check_workload(spec: LoadSpec) -> None:
-    """Read the workload, and see that it can be sent as asked.
+def _check_workload(spec: LoadSpec, workload: Workload) -> None:
+    """See that the workload can be sent as asked.
 
     Raises:
-        ConfigError: if it cannot be read, has no times to replay, or holds tokens that the endpoint does not take.
+        ConfigError: if it has no times to replay, or holds tokens that the endpoint does not take.
     """
-    prompts = load_workload(spec.workload, seed=spec.workload_seed).of(Split.MEASURED)
+    prompts = workload.of(Split.MEASURED)
     if isinstance(spec.arrivals, Replay):
         with as_option("--trace"):
             replay_schedule(prompts, spec.arrivals)

@@ -13,28 +13,29 @@ from accounting.load_summary import summarise
 from accounting.records import Phase, RequestRecord
 from loadtest.arrivals import RateProfile, achieved_arrivals
 from loadtest.config import ClosedLoop, LoadSpec, OpenLoop, Replay
-from loadtest.workloads import load_workload
+from loadtest.workloads import Workload
 from workbench.achieved_hits import achieved_hits
 from workbench.cell_data import CellData, read_cell
 from workbench.kv_blocks import NOT_VLLM, KvBlocks
 from workbench.measures import reconciled_counts, window_counters
 from workbench.natural_lengths import length_facts
 from workbench.plan import BlockPlan, CellPlan
-from workbench.run_directory import BlockDirectory, CellDirectory
+from workbench.run_directory import CellDirectory
 
 
 def measure_load(
     spec: LoadSpec,
     directory: CellDirectory,
+    workload: Workload,
     *,
     server: dict[str, Any],
     kv: KvBlocks = KvBlocks(reason=NOT_VLLM),  # noqa: B008 - frozen
 ) -> dict[str, Any]:
-    """Everything about one load.
+    """Everything about one load of a workload.
 
     `kv`: the server's KV blocks.
     """
-    data = read_cell(_BLOCK, _CELL, _LoadDirectory(directory.path))
+    data = read_cell(_BLOCK, _CELL, directory)
     start_s, end_s = _window(data, spec)
     speed, reconciliation = window_counters(data), reconciled_counts(data, spec.output.tokens)
     drafts = speed["drafts"]
@@ -64,20 +65,13 @@ def measure_load(
     document["reconciliation"] = reconciliation
     document["caches_reset"] = data.caches_reset
     document["cache_salted"] = data.cache_salted
-    document["load"] = _about_load(spec)
+    document["load"] = _about_load(spec, workload)
     document["arrivals"] = None if isinstance(spec.arrivals, ClosedLoop) else _arrivals(data.records)
-    document["prefix_hits"] = achieved_hits(spec, data, kv)
+    document["prefix_hits"] = achieved_hits(workload, data, kv)
     return document
 
 
-class _LoadDirectory(BlockDirectory):
-    """A load is one cell in a directory of its own."""
-
-    def cell(self, cell: CellPlan) -> CellDirectory:
-        """The directory itself."""
-        return CellDirectory(self.path)
-
-
+# A load is one cell in a directory of its own.
 _CELL = CellPlan("load", "load", 1, 0, 1)
 _BLOCK = BlockPlan("load", "load", 1, 0, (_CELL,))
 
@@ -105,12 +99,11 @@ def _facts(spec: LoadSpec, facts: CellFacts) -> CellFacts:
     )
 
 
-def _about_load(spec: LoadSpec) -> dict[str, Any]:
+def _about_load(spec: LoadSpec, workload: Workload) -> dict[str, Any]:
     """What was asked for; with natural lengths also how many there are."""
     about: dict[str, Any] = msgspec.to_builtins(spec)
     for name in ("records_dir", "cache_salt"):
         del about[name]
-    workload = load_workload(spec.workload, seed=spec.workload_seed)
     about["description"], about["synthetic"] = workload.description, workload.synthetic or None
     if spec.output.kind == "natural":
         about["natural_lengths"] = length_facts(spec.output.lengths_path)

@@ -26,7 +26,7 @@ from loadtest.asking import turn_key
 from loadtest.config import ClosedLoop, LoadSpec, Output, Replay, Stages
 from loadtest.prompt_order import in_order
 from loadtest.request_store import iterate_records
-from loadtest.workloads import Split, load_workload
+from loadtest.workloads import Prompt, Split, Workload
 from loadtest.workloads.prompt import Sampling
 from serving.models.cache import cache_root
 from workbench.cell import Progress, run_cell
@@ -49,7 +49,7 @@ class PassLimits:
 
 
 def with_natural_lengths(
-    spec: LoadSpec, server: ServerUnderTest, directory: CellDirectory, *, say: Say
+    spec: LoadSpec, workload: Workload, server: ServerUnderTest, directory: CellDirectory, *, say: Say
 ) -> LoadSpec:
     """The load with its natural lengths known; as it is where they are not asked for.
 
@@ -62,11 +62,12 @@ def with_natural_lengths(
     if spec.output.kind != "natural":
         return spec
     _check(spec, server)
-    known_path = cache_root() / "lengths" / f"{_identity(spec, server)}.json"
+    known_path = cache_root() / "lengths" / f"{_identity(spec, workload, server)}.json"
     known = _read(known_path)
-    if not _enough(known, spec):
+    measured = workload.of(Split.MEASURED)
+    if not _enough(known, measured, spec.stages.requests):
         say("recording natural lengths")
-        known |= _record(spec, server, CellDirectory(directory.path / "recording"), known, say=say)
+        known |= _record(spec, measured, server, CellDirectory(directory.path / "recording"), known, say=say)
         known_path.parent.mkdir(parents=True, exist_ok=True)
         write_json(known_path, {"model": server.model_name, "cap": spec.output.tokens, "lengths": known})
     path = directory.path / "lengths.json"
@@ -99,9 +100,8 @@ def refuse_without_vllm(server: ServerUnderTest, *, asked: str, instead: str) ->
         )
 
 
-def _identity(spec: LoadSpec, server: ServerUnderTest) -> str:
+def _identity(spec: LoadSpec, workload: Workload, server: ServerUnderTest) -> str:
     """What decides the lengths: model, prompts, endpoint, cap, sampling."""
-    workload = load_workload(spec.workload, seed=spec.workload_seed)
     parts = [server.model_name, workload.name, workload.source, spec.endpoint, str(spec.output.tokens)]
     parts.append(msgspec.json.encode(spec.sampling).decode())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
@@ -115,21 +115,25 @@ def _read(path: Path) -> dict[str, int]:
     return lengths
 
 
-def _enough(known: dict[str, int], spec: LoadSpec) -> bool:
+def _enough(known: Mapping[str, int], prompts: Sequence[Prompt], requests: int | None) -> bool:
     """Whether the load can be measured with what is known: all prompts, or as many requests as were asked for."""
-    prompts = load_workload(spec.workload, seed=spec.workload_seed).of(Split.MEASURED)
-    wanted = len(prompts) if spec.stages.requests is None else min(spec.stages.requests, len(prompts))
+    wanted = len(prompts) if requests is None else min(requests, len(prompts))
     return sum(prompt.prompt_id in known for prompt in prompts) >= wanted
 
 
 def _record(
-    spec: LoadSpec, server: ServerUnderTest, directory: CellDirectory, known: Mapping[str, int], *, say: Say
+    spec: LoadSpec,
+    measured: Sequence[Prompt],
+    server: ServerUnderTest,
+    directory: CellDirectory,
+    known: Mapping[str, int],
+    *,
+    say: Say,
 ) -> dict[str, int]:
     """What is not known yet of a load's prompts, in the order in which it sends them."""
     streams = spec.arrivals.streams if isinstance(spec.arrivals, ClosedLoop) else RECORDING_STREAMS
-    measured = load_workload(spec.workload, seed=spec.workload_seed).of(Split.MEASURED)
     if not isinstance(spec.arrivals, Replay):
-        measured = tuple(in_order(measured, seed=spec.order_seed))
+        measured = in_order(measured, seed=spec.order_seed)
     stages = spec.stages
     longest_s = SPARE * (stages.ramp_s + stages.window_s + stages.tail_s)
 

@@ -118,7 +118,7 @@ class CellFiles:
         return self
 
     def read(self) -> CellData:
-        return read_cell(BLOCK, CELL, BlockDirectory(self.root))
+        return read_cell(BLOCK, CELL, BlockDirectory(self.root).cell(CELL))
 
 
 RECORDS = closed_load(32, 45.0)
