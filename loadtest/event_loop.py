@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+import gevent.socket
 from gevent import monkey
 from gevent.event import Event
 from gevent.hub import Waiter
