@@ -7,6 +7,7 @@ read boundary is found out.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import zlib
 from array import array
@@ -61,8 +62,31 @@ def natural_length(digest: str, seed: int, lengths: tuple[int, int]) -> int:
     return random.Random(f"length {seed} {digest}").randint(*lengths)
 
 
-def answer_words(digest: str, seed: int) -> Iterator[str]:
-    """The answer's words without end, each with the space that parts it from the one before."""
+def answer_words(digest: str, seed: int, wrong_one_in: int = 0) -> Iterator[str]:
+    """The answer's words without end, each with the space that parts it from the one before.
+
+    With `wrong_one_in` n, one word in n is another one, drawn for this prompt; what follows it is another text, too.
+    """
+    if wrong_one_in:
+        return _with_wrong_words(digest, seed, wrong_one_in)
+    return _right_words(digest, seed)
+
+
+def _with_wrong_words(digest: str, seed: int, one_in: int) -> Iterator[str]:
+    rng = random.Random(f"wrong {seed} {digest}")
+    words = _right_words(digest, seed)
+    for number in itertools.count():
+        word = next(words)
+        if rng.random() < 1 / one_in:
+            right = word.strip()
+            wrong = rng.choice([other for other in WORDS if other != right])
+            word = word.replace(right, wrong)
+            words = _right_words(f"{digest} after {number}", seed)
+            next(words)  # the only one without a space before it
+        yield word
+
+
+def _right_words(digest: str, seed: int) -> Iterator[str]:
     rng = random.Random(f"words {seed} {digest}")
     yield rng.choice(WORDS)
     while True:

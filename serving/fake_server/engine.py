@@ -103,7 +103,7 @@ class Generation:
         self._times = times
         timing, seed = engine.config.timing, engine.config.seed
         self._digest = prompt_digest(request.prompt)
-        self._words = answer_words(self._digest, seed)
+        self._words = answer_words(self._digest, seed, request.wrong_token_one_in)
         natural = natural_length(self._digest, seed, engine.config.natural_length)
         self._ends_itself = not request.ignore_eos and natural <= request.max_tokens
         self._length = natural if self._ends_itself else request.max_tokens

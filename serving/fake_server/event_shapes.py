@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from serving.fake_server.answers import prompt_logprobs
 from serving.fake_server.engine import Step
 from serving.fake_server.request_body import GenerationRequest
+from serving.fake_server.token_logprobs import answer_logprobs
 
 Json = dict[str, object]
 
@@ -78,8 +79,10 @@ class AnswerShapes:
             choice["message"] = {"role": "assistant", "content": text, **empty}
         else:
             choice["text"] = text
-        choice |= {"logprobs": None, "finish_reason": steps[-1].finish_reason, "stop_reason": None}
-        choice["token_ids"] = self._asked([token for step in steps for token in step.token_ids])
+        token_ids = [token for step in steps for token in step.token_ids]
+        logprobs = answer_logprobs(self.request, self.seed, token_ids, 0)
+        choice |= {"logprobs": logprobs, "finish_reason": steps[-1].finish_reason, "stop_reason": None}
+        choice["token_ids"] = self._asked(token_ids)
         prompt_ids = self._asked(self.request.prompt)
         if not self.request.chat:
             choice |= {"prompt_logprobs": self._prompt_logprobs(), "prompt_token_ids": prompt_ids}
@@ -99,7 +102,7 @@ class AnswerShapes:
         choice: Json = {
             "index": 0,
             "delta": {"content": step.text},
-            "logprobs": None,
+            "logprobs": self._logprobs(step),
             "finish_reason": step.finish_reason,
         }
         if step.finish_reason is not None:
@@ -112,12 +115,16 @@ class AnswerShapes:
         return {
             "index": 0,
             "text": step.text,
-            "logprobs": None,
+            "logprobs": self._logprobs(step),
             "finish_reason": step.finish_reason,
             "stop_reason": None,
             "prompt_token_ids": self._asked(self.request.prompt) if is_first else None,
             "token_ids": self._asked(step.token_ids),
         }
+
+    def _logprobs(self, step: Step) -> Json | None:
+        before = step.total_tokens - len(step.token_ids)
+        return answer_logprobs(self.request, self.seed, step.token_ids, before)
 
     def _prompt_logprobs(self) -> list[Json | None] | None:
         asked = self.request.prompt_logprobs

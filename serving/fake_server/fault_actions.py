@@ -18,6 +18,7 @@ from serving.fake_server.stream_faults import (
     NotStreamedFault,
     NoUsageFault,
     StallFault,
+    WrongTokenFault,
     WrongUsageFault,
 )
 from serving.fake_server.wire_faults import GarbageFault, HalfCloseFault, ResetFault, TruncateFault
@@ -46,6 +47,8 @@ def changed_request(request: GenerationRequest, faults: Sequence[AnyFault]) -> G
         match fault:
             case NotStreamedFault():
                 request = replace(request, stream=False)
+            case WrongTokenFault(one_in=one_in):
+                request = replace(request, wrong_token_one_in=one_in)
             case NoUsageFault(where="everywhere"):
                 request = replace(request, include_usage=False, continuous_usage=False)
             case NoUsageFault(where="last"):

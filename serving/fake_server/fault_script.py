@@ -20,7 +20,7 @@ from serving.fake_server.wire_faults import FragmentFault, FramingFault, Interim
 
 _LEAST = {
     "on_request": 1, "every": 1, "before_chunk": 1, "chunk": 1, "chunk_bytes": 1, "events": 1, "count": 1,
-    "every_s": 0.001, "extra_tokens": -float("inf"),
+    "one_in": 1, "every_s": 0.001, "extra_tokens": -float("inf"),
 }  # fmt: skip
 
 

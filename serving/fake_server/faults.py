@@ -30,6 +30,7 @@ from serving.fake_server.stream_faults import (
     StallFault,
     ToolCallsFault,
     UsageApartFault,
+    WrongTokenFault,
     WrongUsageFault,
 )
 from serving.fake_server.wire_faults import (
@@ -49,7 +50,8 @@ AnyFault = (
     GarbageFault | TruncateFault | ResetFault | HalfCloseFault | CloseIdleFault | FragmentFault |
     GlueFault | FramingFault | InterimFault | StallFault | ErrorEventFault | DieFault | WrongUsageFault
     | NoUsageFault | NotStreamedFault | SseFault | KeepAliveFault | EmptyChunksFault | ReasoningFault |
-    ToolCallsFault | ChoicesFault | UsageApartFault | HugeEventFault | EndingFault
+    ToolCallsFault | ChoicesFault | UsageApartFault | HugeEventFault | EndingFault |
+    WrongTokenFault
 )  # fmt: skip
 KINDS: Mapping[str, type[FaultRule]] = {
     str(rule.__struct_config__.tag): rule for rule in FaultRule.__subclasses__()

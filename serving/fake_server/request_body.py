@@ -29,6 +29,9 @@ class GenerationRequest:
     return_token_ids: bool
     cache_salt: str = ""
     prompt_logprobs: bool = False
+    logprobs: int | None = None  # how many likeliest tokens to name per position; None: say nothing of them
+    tokens_as_ids: bool = False
+    wrong_token_one_in: int = 0  # the wrong_token fault; 0: never
 
 
 class _StreamOptions(msgspec.Struct):
@@ -49,6 +52,7 @@ class _Body(msgspec.Struct, kw_only=True):
     temperature: float | None = None
     seed: int | None = None
     cache_salt: str | None = None
+    return_tokens_as_token_ids: bool | None = None
 
 
 class _Message(msgspec.Struct):
@@ -65,11 +69,14 @@ class _Message(msgspec.Struct):
 class _ChatBody(_Body, kw_only=True):
     messages: list[_Message]
     max_completion_tokens: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
 
 
 class _TextBody(_Body, kw_only=True):
     prompt: str | list[int]
     prompt_logprobs: int | None = None
+    logprobs: int | None = None
 
 
 class _TokenizeBody(msgspec.Struct, kw_only=True):
@@ -87,7 +94,8 @@ def read_chat_request(raw: bytes, model: str, max_model_len: int) -> GenerationR
     body = _decode(raw, _ChatBody)
     prompt = chat_prompt([(message.role, message.text()) for message in body.messages])
     asked = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
-    return _request(body, prompt, asked, model, max_model_len, chat=True)
+    request = _request(body, prompt, asked, model, max_model_len, chat=True)
+    return replace(request, logprobs=(body.top_logprobs or 0) if body.logprobs else None)
 
 
 def read_text_request(raw: bytes, model: str, max_model_len: int) -> GenerationRequest:
@@ -100,7 +108,7 @@ def read_text_request(raw: bytes, model: str, max_model_len: int) -> GenerationR
         )
     asked = body.max_tokens if body.max_tokens is not None else 16
     request = _request(body, prompt, asked, model, max_model_len, chat=False)
-    return replace(request, prompt_logprobs=body.prompt_logprobs is not None)
+    return replace(request, prompt_logprobs=body.prompt_logprobs is not None, logprobs=body.logprobs)
 
 
 def read_tokenize_request(raw: bytes, model: str) -> tuple[int, ...]:
@@ -147,6 +155,7 @@ def _request(
         continuous_usage=bool(options.include_usage and options.continuous_usage_stats),
         return_token_ids=bool(body.return_token_ids),
         cache_salt=body.cache_salt or "",
+        tokens_as_ids=bool(body.return_tokens_as_token_ids),
     )
 
 

@@ -34,6 +34,12 @@ class WrongUsageFault(FaultRule, frozen=True, tag="wrong_usage"):
     extra_tokens: int = 1
 
 
+class WrongTokenFault(FaultRule, frozen=True, tag="wrong_token"):
+    """Give one token in `one_in` (seeded, per prompt) that is not the greedy one, and go on from there: a lossy server."""
+
+    one_in: int = 500
+
+
 class NoUsageFault(FaultRule, frozen=True, tag="no_usage"):
     """Leave out usage although it was asked for: all of it, the last event's, or (as null) that of the chunks."""
 
