@@ -19,6 +19,7 @@ from rich.table import Table
 from accounting.errors import ConfigError, Interrupted, KilotokenError, MachineError
 from workbench.cli_calibrate import calibrate
 from workbench.cli_load import load, load_worker
+from workbench.cli_losslessness import losslessness
 from workbench.cli_models import models_app
 from workbench.experiment import load_experiment, load_server, load_server_config
 from workbench.terminal import JsonFlag, err, out, print_json
@@ -290,6 +291,7 @@ def quality(
 app.command("load")(load)
 app.command("calibrate")(calibrate)
 app.command("load-worker")(load_worker)
+app.command("losslessness")(losslessness)
 app.add_typer(models_app, name="models")
 
 
