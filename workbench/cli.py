@@ -18,6 +18,7 @@ from rich.table import Table
 
 from accounting.errors import ConfigError, Interrupted, KilotokenError, MachineError
 from workbench.cli_calibrate import calibrate
+from workbench.cli_compare import compare
 from workbench.cli_load import load, load_worker
 from workbench.cli_losslessness import losslessness
 from workbench.cli_models import models_app
@@ -290,6 +291,7 @@ def quality(
 
 app.command("load")(load)
 app.command("calibrate")(calibrate)
+app.command("compare")(compare)
 app.command("load-worker")(load_worker)
 app.command("losslessness")(losslessness)
 app.add_typer(models_app, name="models")

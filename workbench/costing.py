@@ -87,7 +87,7 @@ def _compare(
             left_out.append(f"repeat {repeat}: {unfit[0]['arm']} is {unfit[0]['verdict']['throughput']}")
             continue
         ratios.append(own_cost["usd_per_1k_output_tokens"] / base_cost["usd_per_1k_output_tokens"])
-    compared = compare_costs(ratios)
+    compared = compare_costs(ratios, family=max(1, len(experiment.arms) - 1))
     return {
         "arm": arm,
         "workload": workload,
