@@ -22,6 +22,7 @@ from workbench.cli_compare import compare
 from workbench.cli_load import load, load_worker
 from workbench.cli_losslessness import losslessness
 from workbench.cli_models import models_app
+from workbench.cli_replay import replay
 from workbench.cli_runs import runs
 from workbench.experiment import load_experiment, load_server, load_server_config
 from workbench.terminal import JsonFlag, err, out, print_json
@@ -295,6 +296,7 @@ app.command("calibrate")(calibrate)
 app.command("compare")(compare)
 app.command("runs")(runs)
 app.command("load-worker")(load_worker)
+app.command("replay")(replay)
 app.command("losslessness")(losslessness)
 app.add_typer(models_app, name="models")
 

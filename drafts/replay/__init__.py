@@ -1,0 +1,1 @@
+"""What a drafter would have had accepted, counted from logged token ids: no model, no server, no torch."""

@@ -1,0 +1,66 @@
+"""Walk one logged answer as greedy decoding with a drafter does, and count what would have been accepted.
+
+The first token comes from the prompt's own pass. Then, step by step: a draft is made from prompt and answer so
+far, the part of it that equals the log is accepted, and the walk goes on behind it and the target's own token.
+What the target would have said behind the log's end nobody knows: drafted tokens there are counted as not
+accepted, and apart as `beyond_end`, so that the reader sees by how much that can be wrong at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Drafter(Protocol):
+    """Drafts for one answer, asked at growing positions."""
+
+    def draft(self, position: int) -> list[int]:
+        """Token ids drafted when `position` tokens (prompt and answer) are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalkCounts:
+    """What one answer comes to. All lists have length k; position i is index i - 1."""
+
+    output_tokens: int
+    steps: int  # decode steps, undrafted ones included; the prompt's own pass is none
+    drafts: int  # steps in which something was drafted
+    drafted_tokens: int
+    accepted: list[int]  # drafts whose first i tokens were all accepted
+    beyond_end: list[int]  # drafts that were right up to the log's end, and whose token i lies behind it
+
+    @property
+    def accepted_tokens(self) -> int:
+        """Drafted tokens that the target would have kept."""
+        return sum(self.accepted)
+
+
+def walk(tokens: list[int], prompt_tokens: int, drafter: Drafter, k: int) -> WalkCounts:
+    """Count one answer: `tokens` is prompt and answer in one, the answer begins at `prompt_tokens`."""
+    end = len(tokens)
+    position = prompt_tokens + 1
+    steps = drafts = drafted = 0
+    ending_at = [0] * (k + 1)  # drafts by their number of accepted tokens
+    beyond_end = [0] * k
+    while position < end:
+        steps += 1
+        draft = drafter.draft(position)
+        if not draft:
+            position += 1
+            continue
+        drafts += 1
+        drafted += len(draft)
+        known = tokens[position : position + len(draft)]
+        matched = 0
+        for guess, said in zip(draft, known, strict=False):
+            if guess != said:
+                break
+            matched += 1
+        ending_at[matched] += 1
+        if matched == len(known):
+            for index in range(matched, len(draft)):
+                beyond_end[index] += 1
+        position += matched + 1
+    accepted = [sum(ending_at[i:]) for i in range(1, k + 1)]
+    return WalkCounts(end - prompt_tokens, steps, drafts, drafted, accepted, beyond_end)

@@ -1,0 +1,51 @@
+"""The `kilotoken replay` command: argv in, `replay_command` does the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from workbench.terminal import JsonFlag, out, print_json
+
+
+def replay(
+    traces: Annotated[Path, typer.Argument(help="Answers as token ids, JSON Lines.", show_default=False)],
+    method: Annotated[Literal["ngram", "suffix"], typer.Option(help="Drafter to replay.")] = "ngram",
+    k: Annotated[
+        str | None,
+        typer.Option("--k", help="Drafted tokens per step: 4, 1..8 or 2,4; suffix: 24 by default."),
+    ] = None,
+    shortest: Annotated[int, typer.Option("--prompt-lookup-min", min=1, help="ngram: shortest match.")] = 2,
+    longest: Annotated[int, typer.Option("--prompt-lookup-max", min=1, help="ngram: longest match.")] = 4,
+    max_model_len: Annotated[
+        int | None, typer.Option(min=1, help="The server's longest sequence, in tokens; unbounded without.")
+    ] = None,
+    tree_depth: Annotated[int, typer.Option(min=1, help="suffix: longest match plus draft.")] = 24,
+    cached_requests: Annotated[int, typer.Option(min=0, help="suffix: past answers remembered.")] = 10000,
+    spec_factor: Annotated[float, typer.Option(min=0, help="suffix: drafted per matched token.")] = 1.0,
+    min_token_prob: Annotated[float, typer.Option(min=0, max=1, help="suffix: least probability.")] = 0.1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Count what n-gram or suffix drafts would have had accepted in logged answers: exact, needs no model."""
+    from drafts.replay.ngram import NgramWindow
+    from drafts.replay.suffix import SuffixSettings
+    from workbench.replay_command import draft_lengths, replay_table, replayed
+
+    ks = draft_lengths(k or ("1..8" if method == "ngram" else "24"))
+    drafter: NgramWindow | SuffixSettings
+    if method == "ngram":
+        drafter = NgramWindow(shortest, longest)
+    else:
+        drafter = SuffixSettings(
+            max_tree_depth=tree_depth,
+            max_cached_requests=cached_requests,
+            max_spec_factor=spec_factor,
+            min_token_prob=min_token_prob,
+        )
+    document = replayed(traces, drafter, ks, max_model_len)
+    if as_json:
+        print_json(document)
+    else:
+        out.print(replay_table(document))
