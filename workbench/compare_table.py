@@ -27,6 +27,7 @@ def compare_table(document: dict[str, Any]) -> Group:
         parts.append(_rows("A/A floor: the same configuration twice", document["same_arms"], paired=True))
     elif paired:
         parts.append(Text("No A/A floor: no two arms are the same configuration.", style="dim"))
+    parts += [Text(f"  {line}", style="dim") for line in _not_measured(document["comparisons"])]
     parts += [Text(f"Note: {note}.") for note in document["notes"]]
     parts += [Text(f"  {line}", style="dim") for line in _left_out(document["cells_not_valid"])]
     parts += [Text(line) for line in _differences(document["resolved_differences"])]
@@ -61,6 +62,17 @@ def _number(value: float | None) -> str:
 
 def _margin(margin: dict[str, Any]) -> str:
     return f"{'yes' if margin['shown'] else 'no'}, {margin['margin']:.3g}"
+
+
+def _not_measured(rows: list[dict[str, Any]]) -> list[str]:
+    """Why a ratio is missing, once per metric: the first place stands for the others."""
+    missing = [row for row in rows if row["ratio"] is None]
+    first = {row["title"]: row for row in reversed(missing)}
+    return [
+        f"{title}: not measured on {row['workload']} at {row['streams']} streams, because "
+        f"{next(iter(row['left_out']), row['reason'])}"
+        for title, row in reversed(first.items())
+    ]
 
 
 def _left_out(cells: list[dict[str, Any]]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from accounting.errors import ConfigError, KilotokenError, RunError
@@ -167,6 +168,14 @@ def test_what_cannot_be_compared_is_refused(
     with pytest.raises(error) as caught:
         asked(make_run(**changes), *rest)
     assert says in caught.value.message + caught.value.hint
+
+
+def test_a_missing_ratio_is_explained_on_the_terminal(make_run: Make) -> None:
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(compare_table(asked(make_run())))
+    said = "TTFT p95 (s): not measured on chat at 4 streams, because repeat 1: again tails are too_short"
+    assert said in captured.get()
 
 
 def test_runs_of_different_models_are_refused(make_run: Make) -> None:
