@@ -1,8 +1,7 @@
 """How well a served model predicts given texts: perplexity with an interval over items, and a paired difference.
 
 The mean negative log-likelihood per token is a ratio of two sums over items (nats, tokens). Tokens of one text
-are not independent, so the item is the unit: the interval comes from the residuals of the ratio (W. G. Cochran,
-Sampling Techniques, 3rd ed., eq. 6.13) with Student's t over items.
+are not independent, so the item is the unit: the interval is that of a ratio over clusters (`ratio_interval`).
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.special import stdtrit
+from accounting.ratio_interval import clustered_ratio_interval
 
 CONFIDENCE = 0.95
 MINIMUM_ITEMS = 4
@@ -73,15 +71,9 @@ def mean_difference(pairs: Sequence[tuple[TextLikelihood, TextLikelihood]]) -> M
 
 
 def _ratio(nats: Sequence[float], tokens: Sequence[int]) -> MeanNats:
-    sums, counts = np.asarray(nats, dtype=float), np.asarray(tokens, dtype=float)
-    items, total = len(sums), float(counts.sum())
-    ratio = float(sums.sum()) / total
-    if items < MINIMUM_ITEMS:
-        return MeanNats(ratio, None, items, int(total))
-    residuals = sums - ratio * counts
-    error = math.sqrt(items / (items - 1) * float(np.sum(residuals**2))) / total
-    half = float(stdtrit(items - 1, (1 + CONFIDENCE) / 2)) * error
-    return MeanNats(ratio, (ratio - half, ratio + half), items, int(total))
+    items, total = len(tokens), sum(tokens)
+    interval = clustered_ratio_interval(nats, tokens, level=CONFIDENCE) if items >= MINIMUM_ITEMS else None
+    return MeanNats(math.fsum(nats) / total, interval, items, total)
 
 
 def _exp(value: float) -> float:

@@ -1,4 +1,4 @@
-"""Interval of a ratio of sums whose terms come in independent clusters: acceptance over requests."""
+"""Interval of a ratio of sums whose terms come in independent clusters: acceptance over requests, nats over texts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ def clustered_ratio_interval(
     a denominator, se = sqrt(n / (n - 1) x sum (y - r x)^2) / sum x, and Student's t with n - 1 degrees of
     freedom. Steps of one answer resemble each other, so treating them as independent would be far too narrow.
     None where fewer than two clusters count: one cannot show how clusters differ.
+
+    Raises:
+        ValueError: if there are not as many numerators as denominators.
     """
     y, x = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
     if y.shape != x.shape:
