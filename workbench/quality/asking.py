@@ -1,15 +1,19 @@
-"""One item put to a server: its greedy answer. Every way to fail ends as one sentence."""
+"""Items put to a server, so many at a time, and one item's greedy answer. Every way to fail ends as one sentence."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from workbench.quality.items import QualityItem
+from workbench.server_under_test import ServerUnderTest
 
 REQUEST_TIMEOUT_S = 300.0
+Asked = TypeVar("Asked")
 
 
 class ItemFailedError(Exception):
@@ -26,6 +30,42 @@ class Answer:
 
     text: str
     cut_off: bool
+
+
+async def ask_each(
+    server: ServerUnderTest,
+    items: Iterable[Asked],
+    ask: Callable[[httpx.AsyncClient, Asked], Awaitable[None]],
+    *,
+    concurrency: int,
+) -> None:
+    """Call `ask` for every item in order, `concurrency` at a time.
+
+    Raises:
+        Exception: the first that `ask` raises; the others are cancelled then.
+    """
+    headers = {"authorization": f"Bearer {server.api_key}"} if server.api_key else {}
+    limits = httpx.Limits(max_connections=concurrency)
+    async with httpx.AsyncClient(
+        base_url=server.base_url, timeout=REQUEST_TIMEOUT_S, headers=headers, limits=limits, trust_env=False
+    ) as http:
+        waiting = iter(items)
+        workers = [asyncio.create_task(_ask_waiting(http, waiting, ask)) for _ in range(concurrency)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+
+async def _ask_waiting(
+    http: httpx.AsyncClient,
+    waiting: Iterator[Asked],
+    ask: Callable[[httpx.AsyncClient, Asked], Awaitable[None]],
+) -> None:
+    for item in waiting:  # shared: each worker takes the next one
+        await ask(http, item)
 
 
 async def answer_of(http: httpx.AsyncClient, model: str, item: QualityItem) -> Answer:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import httpx
 
 from accounting.errors import ServerError
-from workbench.quality.asking import REQUEST_TIMEOUT_S, ItemFailedError, ServerGoneError, answer_of
+from workbench.quality.asking import ItemFailedError, ServerGoneError, answer_of, ask_each
 from workbench.quality.code_execution import run_program
 from workbench.quality.items import Judging, QualityItem
 from workbench.quality.journal import KEPT_CHARACTERS, ItemOutcome, Journal
@@ -56,26 +56,11 @@ class _Evaluation:
         self._programs = asyncio.Semaphore(_PROGRAMS_AT_A_TIME)
 
     async def run(self, items: Sequence[QualityItem], concurrency: int) -> None:
-        key = self._server.api_key
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        limits = httpx.Limits(max_connections=concurrency)
-        async with httpx.AsyncClient(
-            base_url=self._server.base_url, timeout=REQUEST_TIMEOUT_S, headers=headers, limits=limits,
-            trust_env=False,
-        ) as http:  # fmt: skip
-            waiting = iter(items)
-            workers = [asyncio.create_task(self._work(http, waiting)) for _ in range(concurrency)]
-            try:
-                await asyncio.gather(*workers)
-            finally:
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
+        await ask_each(self._server, items, self._evaluate, concurrency=concurrency)
 
-    async def _work(self, http: httpx.AsyncClient, waiting: Iterator[QualityItem]) -> None:
-        for item in waiting:  # shared: each worker takes the next one
-            self._journal.add(await self._outcome(http, item))
-            self._report(len(self._journal.outcomes), self._total)
+    async def _evaluate(self, http: httpx.AsyncClient, item: QualityItem) -> None:
+        self._journal.add(await self._outcome(http, item))
+        self._report(len(self._journal.outcomes), self._total)
 
     async def _outcome(self, http: httpx.AsyncClient, item: QualityItem) -> ItemOutcome:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounting.errors import RunError, ServerError
-from workbench.quality import evaluation
+from workbench.quality import asking, evaluation
 from workbench.quality.evaluation import evaluate_items
 from workbench.quality.items import CodeTest, Judging, QualityItem
 from workbench.quality.journal import ItemOutcome, opened
@@ -172,7 +172,7 @@ def test_answers_that_are_empty_cut_off_huge_or_garbage_are_survived(
 def test_an_answer_that_never_comes_ends_as_a_failure(
     fake: Fake, items: Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(asking, "REQUEST_TIMEOUT_S", 0.5)
     with fake([{"kind": "hang", "on_request": 2, "path": "/v1/chat/completions"}]) as server:
         found = summarised(items, asked(server, items, tmp_path))
     assert found["failures"] == 1
