@@ -38,8 +38,8 @@ class Comparison:
     """A quantity of an arm divided by the baseline's, over pairs of blocks; the words are those of cost.
 
     `ratio` is the geometric mean of `pair_ratios` (below 1: the arm is cheaper), None without a valid
-    pair; `interval` is the t-interval at `confidence`, None below four pairs. `t_p` and `sign_flip_p` are
-    two-sided and not adjusted for the number of arms; None where there is no interval.
+    pair; `interval` is the t-interval at `confidence`, None below four pairs. `p_value` (of the t-test) and `sign_flip_p`
+    are two-sided and not adjusted for the number of arms; None where there is no interval.
     """
 
     pair_ratios: tuple[float, ...]
@@ -48,7 +48,7 @@ class Comparison:
     word: Word
     reason: str
     confidence: float = CONFIDENCE
-    t_p: float | None = None
+    p_value: float | None = None
     sign_flip_p: float | None = None
 
 

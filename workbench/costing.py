@@ -10,6 +10,7 @@ from accounting.cost import slo_cost, usd_per_1k_tokens
 from accounting.missing import Measured, not_measured
 from accounting.prices import Price
 from accounting.verdicts import Verdict
+from workbench.compared_arms import Cells, cells_by_key
 from workbench.experiment import Experiment
 from workbench.run_directory import RunDirectory, write_json
 
@@ -54,10 +55,7 @@ def write_comparison(run: RunDirectory, experiment: Experiment) -> list[dict[str
     """Compare every arm with the baseline, pair by pair, into comparison.json."""
     measured = run.read_json("measures.json")["cells"]
     costs = run.read_json("cost.json")["cells"]
-    by_key = {
-        (c["arm"], c["workload"], c["streams"], c["repeat"]): (m, c)
-        for m, c in zip(measured, costs, strict=True)
-    }
+    by_key = cells_by_key(measured, costs)
     rows = [
         _compare(experiment, by_key, arm, workload, streams)
         for arm in experiment.arms
@@ -71,7 +69,7 @@ def write_comparison(run: RunDirectory, experiment: Experiment) -> list[dict[str
 
 def _compare(
     experiment: Experiment,
-    by_key: dict[tuple[str, str, int, int], tuple[Cell, Cell]],
+    by_key: Cells,
     arm: str,
     workload: str,
     streams: int,
