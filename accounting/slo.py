@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accounting import latency
 from accounting.missing import Measured, measured, not_measured
@@ -22,6 +23,17 @@ class Slo:
     e2e_s: float | None = None
     attainment_floor: float = 0.95
 
+    def tightened(self, share: float) -> Slo:
+        """The same SLO with every limit lower by this share."""
+        return replace(
+            self,
+            **{
+                name: limit * (1 - share)
+                for name in ("ttft_s", "tpot_s", "e2e_s")
+                if (limit := getattr(self, name))
+            },
+        )
+
     def met_by(self, record: RequestRecord) -> bool:
         """Whether this request met every limit. A failed request never does.
 
@@ -31,15 +43,16 @@ class Slo:
         """
         if not record.ok:
             return False
-        first_token_s = latency.ttft_s(record)
-        if first_token_s is None and record.first_text_s is not None:
-            first_token_s = record.first_text_s - record.intended_send_s
-        limits = (
-            (self.ttft_s, first_token_s),
-            (self.tpot_s, latency.tpot_s(record)),
-            (self.e2e_s, latency.e2e_s(record)),
-        )
+        limits = zip((self.ttft_s, self.tpot_s, self.e2e_s), statistics(record), strict=True)
         return all(limit is None or statistic is None or statistic <= limit for limit, statistic in limits)
+
+
+def statistics(record: RequestRecord) -> tuple[float | None, float | None, float | None]:
+    """TTFT, TPOT and E2E of an answer as an SLO judges them, seconds; None for one that does not exist."""
+    first_token_s = latency.ttft_s(record)
+    if first_token_s is None and record.first_text_s is not None:
+        first_token_s = record.first_text_s - record.intended_send_s
+    return first_token_s, latency.tpot_s(record), latency.e2e_s(record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,11 @@ class Attainment:
 
     requests: Measured
     tokens: Measured
+
+
+def fewest_answers(floor: float) -> int:
+    """Answers that a floor needs before a single miss is not the whole verdict: 20 for 95 %, at most 1000."""
+    return min(1000, math.ceil(round(1 / (1 - floor), 9))) if floor < 1 else 1000
 
 
 def attainment(records: Sequence[RequestRecord], slo: Slo) -> Attainment:

@@ -23,7 +23,9 @@ import msgspec
 from accounting.counters import CounterSample
 from accounting.errors import LoadError, ServerError
 from accounting.host_noise import HostSample
-from loadtest.config import ClosedLoop, LoadSpec, Output, Stages
+from accounting.slo import fewest_answers
+from loadtest.arrivals import parse_arrivals
+from loadtest.config import Arrivals, ClosedLoop, LoadSpec, OpenLoop, Output, RateSegment, Stages
 from loadtest.launch import Distribution, LoadProcess
 from loadtest.request_store import merge_parquets
 from loadtest.stages import Stage
@@ -39,6 +41,8 @@ from workbench.run_directory import CellDirectory, write_json
 from workbench.server_under_test import ServerUnderTest
 
 SAMPLE_EVERY_S = 1.0
+# At a rate the queue that belongs to it has to build up before the window opens.
+OPEN_LOOP_RAMP_S = 2.0
 # The window's edges are the scrapes, which follow the load's own edges by a few milliseconds each: without a
 # margin every other window of "25 s" would be 24.99 s long.
 EDGE_MARGIN_S = 0.25
@@ -79,12 +83,16 @@ def load_spec(
     *,
     lengths: Path | None = None,
 ) -> LoadSpec:
-    """What the load child is told; `lengths` where natural ones are recorded."""
+    """What the load child is told; `lengths` where natural ones are recorded.
+
+    Raises:
+        ValueError: if the cell's load is not known yet.
+    """
     window = experiment.window
     return LoadSpec(
         base_url=server.base_url,
         model=server.model_name,
-        arrivals=ClosedLoop(cell.streams),
+        arrivals=_arrivals(experiment, cell),
         workload=workload_source,
         workload_seed=experiment.workload_seed,
         order_seed=block.order_seed,
@@ -93,14 +101,27 @@ def load_spec(
         output=Output(experiment.output.length, experiment.output.max_tokens, str(lengths or "")),
         stages=Stages(
             warm_up_s=window.warm_up_s,
+            ramp_s=0.0 if cell.rate_per_s is None else OPEN_LOOP_RAMP_S,
             window_s=window.minimum_s + EDGE_MARGIN_S,
             window_limit_s=window.limit_s + EDGE_MARGIN_S,
-            completions=window.completions_per_stream * cell.streams,
+            completions=max(
+                window.completions_per_stream * (cell.streams or 0),
+                fewest_answers(experiment.slo.attainment_floor) if cell.at_capacity else 0,
+            ),
         ),
         request_timeout_s=experiment.request_timeout_s,
         records_dir=str(records),
         vllm_extensions=server.is_vllm,
     )
+
+
+def _arrivals(experiment: Experiment, cell: CellPlan) -> Arrivals:
+    if cell.streams is not None:
+        return ClosedLoop(cell.streams)
+    if cell.rate_per_s is None:
+        raise ValueError(f"{cell.cell_id} has no load yet: its search comes first")
+    steady = RateSegment(cell.rate_per_s, cell.rate_per_s, 0.0)
+    return OpenLoop((steady,), parse_arrivals(experiment.loads.arrivals))
 
 
 def run_cell(

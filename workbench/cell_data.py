@@ -23,6 +23,7 @@ from accounting.window_series import MOST_BINS
 from loadtest.request_store import read_records
 from serving.endpoints import MetricsPage
 from serving.scrape import parse_page
+from workbench.capacity_found import at_its_load
 from workbench.cell import IDLE_AFTER, IDLE_BEFORE, WINDOW_END, WINDOW_START
 from workbench.host_sampler import read_host_samples
 from workbench.plan import BlockPlan, CellPlan
@@ -49,9 +50,9 @@ class CellData:
     facts: CellFacts
 
     @property
-    def key(self) -> tuple[str, str, int, int]:
-        """Arm, workload, streams, repeat."""
-        return self.block.arm, self.cell.workload, self.cell.streams, self.block.repeat
+    def key(self) -> tuple[str, str, str, int]:
+        """Arm, workload, load's label, repeat."""
+        return self.block.arm, self.cell.workload, self.cell.load, self.block.repeat
 
 
 def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> CellData:
@@ -106,7 +107,7 @@ def _cell_facts(
     host = directory.host
     return CellFacts(
         streams=cell.streams,
-        offered_rate_per_s=facts.get("offered_rate_per_s"),
+        offered_rate_per_s=cell.rate_per_s,
         rate_changes=facts.get("rate_changes", False),
         queue=_queue(directory, start_s, end_s),
         host_samples=read_host_samples(host) if host.exists() else (),
@@ -158,10 +159,11 @@ def _queue(directory: CellDirectory, start_s: float, end_s: float) -> NDArray[np
 
 
 def read_finished_cells(run: RunDirectory) -> list[CellData]:
-    """Every cell of every finished block, in plan order."""
+    """Every cell of every finished block, in plan order. An arm without a capacity has no cell there."""
     cells = []
     for block in run.plan().blocks:
         attempt = run.finished(block)
         if attempt is not None:
-            cells += [read_cell(block, cell, attempt.cell(cell)) for cell in block.cells]
+            known = [cell for cell in (at_its_load(run, block, cell) for cell in block.cells) if cell]
+            cells += [read_cell(block, cell, attempt.cell(cell)) for cell in known]
     return cells

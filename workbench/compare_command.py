@@ -9,12 +9,15 @@ from typing import Any
 
 from accounting.errors import ConfigError, RunError
 from workbench.compare_document import adjusted, not_valid, resolved, row_document
-from workbench.compare_metrics import METRICS, Metric
+from workbench.compare_metrics import BY_CONSTRUCTION, METRICS, Metric, cost_metric
 from workbench.compare_subjects import cells_of, check_arm, finished, near
 from workbench.compare_two_runs import compare_two_runs
 from workbench.compared_arms import Cells, Question, paired_row
 from workbench.deciding_cost import deciding
 from workbench.experiment import Experiment
+from workbench.loads import is_rate
+from workbench.pair_count import counted_repeats
+from workbench.quality.beside_arms import quality_rows
 from workbench.run_directory import RunDirectory
 
 DEFAULT_MARGIN = 0.03
@@ -88,15 +91,16 @@ def _one_run(
         raise ConfigError(f"{against} cannot be compared with itself.", hint=_choose(arms, against))
     if not contenders:
         raise RunError(f"{run.path} has one arm only, {against}: there is nothing to compare it with.")
-    if experiment.repeats < 2:
+    counted = counted_repeats(run, experiment)
+    if len(counted) < 2:
         raise RunError(
-            f"{run.path} has one block per arm: one pair says nothing of the noise between blocks.",
+            f"{run.path} has {'one block' if counted else 'no block'} per arm that counts: one pair says nothing of the noise between blocks.",
             hint="Run it with `repeats: 4` or more, or see `kilotoken show` for the numbers themselves.",
         )
     cells = cells_of(run)
     # The family is every arm of the experiment, also where one is shown: choosing after a look changes no word.
-    question = Question(margin, len(arms) - 1, range(1, experiment.repeats + 1))
-    places = [(w, s) for w in experiment.workloads for s in experiment.loads.streams]
+    question = Question(margin, len(arms) - 1, counted)
+    places = [(w, level.label) for w in experiment.workloads for level in experiment.loads.levels]
     rows = [
         paired_row(cells, metric, (arm, against), place, question)
         for metric in metrics
@@ -117,6 +121,7 @@ def _one_run(
         "cells_not_valid": not_valid(cells, [*contenders, against]),
         "resolved_differences": {arm: resolved(run, arm, run, against) for arm in contenders},
         "deciding": deciding(run, experiment, cells, shown, margin, (*contenders, against)),
+        "quality": quality_rows(run, experiment),
         "notes": [],
     }
 
@@ -153,10 +158,21 @@ def _choose(arms: list[str], against: str) -> str:
     return f"Choose another arm: {', '.join(others)}." if others else ""
 
 
+def refuse_fixed_rates(document: dict[str, Any]) -> None:
+    """Raises RunError where cost cannot be judged: at fixed offered rates it is equal by construction."""
+    if all(is_rate(row["load"]) for row in document["comparisons"]):
+        raise RunError(
+            f"--fail-if dearer has nothing to judge in {document['run']}: {BY_CONSTRUCTION}.",
+            hint="Measure with `loads: capacity` or `loads: {streams: [...]}`.",
+        )
+
+
 def not_shown(document: dict[str, Any]) -> list[str]:
     """Places where cost is not shown to stay below the margin: what `--fail-if dearer` fails for."""
     return [
-        f"{row['arm']} on {row['workload']} at {row['streams']} streams: {row['margin']['reason']}"
+        f"{row['arm']} on {row['workload']} at {row['load']}: {row['margin']['reason']}"
         for row in document["comparisons"]
-        if row["metric"] == "cost" and not row["margin"]["shown"]
+        if row["metric"] == cost_metric(row["load"])
+        and not is_rate(row["load"])
+        and not row["margin"]["shown"]
     ]

@@ -40,7 +40,7 @@ def row_document(row: Row, p_holm: float | None) -> dict[str, Any]:
         "arm": row.arm,
         "against": row.against,
         "workload": row.place[0],
-        "streams": row.place[1],
+        "load": row.place[1],
         "ratio": found.ratio,
         "interval": found.interval,
         "confidence": found.confidence,
@@ -61,8 +61,9 @@ def row_document(row: Row, p_holm: float | None) -> dict[str, Any]:
 def not_valid(cells: Cells, arms: Sequence[str], run: str = "") -> list[dict[str, Any]]:
     """Cells of these arms of which any statistic is not valid, with the reason."""
     return [
-        {"run": run, **{k: m[k] for k in ("arm", "workload", "streams", "repeat", "verdict", "reason")}}
-        for (arm, *_), (m, _) in cells.items()
+        {"run": run, "load": load}
+        | {key: m[key] for key in ("arm", "workload", "repeat", "verdict", "reason")}
+        for (arm, _, load, _), (m, _) in cells.items()
         if arm in arms and any(word not in (None, "valid") for word in m["verdict"].values())
     ]
 

@@ -8,8 +8,20 @@ from typing import Any
 
 from accounting.comparison import Word
 from accounting.verdicts import POOLABLE, Verdict
+from workbench.loads import CAPACITY, is_rate
 
 Cell = dict[str, Any]
+
+#: At a fixed offered rate an arm that keeps up delivers what was asked for, so held time per token is the same.
+EQUAL_BY_CONSTRUCTION = "equal by construction"
+BY_CONSTRUCTION = (
+    "at a fixed offered rate every arm that keeps up costs the same: compare latency, or capacities"
+)
+
+
+def cost_metric(load: str) -> str:
+    """The metric that decides about cost at a load: within the SLO at capacity, all tokens elsewhere."""
+    return "slo_cost" if load == CAPACITY else "cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,8 @@ class Metric:
     def usable(self, measured: Cell, cost: Cell) -> tuple[float | None, str]:
         """The value of a cell, or None and why it may not be compared."""
         verdict = measured["verdict"]
+        if missed := measured.get("floor_missed"):
+            return None, str(missed)
         if verdict["throughput"] != Verdict.VALID:
             return None, f"throughput is {verdict['throughput']}"
         # A p50 has a sample floor of its own: tails that lack answers for a p95 do not touch it.
@@ -42,6 +56,11 @@ class Metric:
         if value is None or value <= 0:
             return None, "not measured" if value is None else "zero"
         return value, ""
+
+
+def decided_by_rate(metric: Metric, load: str) -> bool:
+    """Whether the offered rate decides this metric at this load, whatever the arm: all tokens, never those within the SLO."""
+    return metric.key in ("cost", "tokens_per_s") and is_rate(load)
 
 
 def _goodput(measured: Cell, _: Cell) -> float | None:

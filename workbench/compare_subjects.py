@@ -9,6 +9,7 @@ from accounting.errors import ConfigError, RunError
 from serving.config import ServerConfig
 from workbench.compared_arms import Cells, cells_by_key
 from workbench.experiment import AttachSection, Experiment
+from workbench.pair_count import wanted_blocks
 from workbench.run_directory import RunDirectory
 
 Subject = tuple[RunDirectory, Experiment]
@@ -21,7 +22,7 @@ def finished(path: Path) -> Subject:
         RunError: if it is missing or unfinished.
     """
     run = RunDirectory.open(path)
-    blocks = run.plan().blocks
+    blocks = wanted_blocks(run, run.experiment())
     missing = [block.block_id for block in blocks if run.finished(block) is None]
     if missing:
         raise RunError(

@@ -9,8 +9,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from workbench.quality.shown import quality_lines
+
 DASH = "–"
-COLUMNS = ("metric", "workload", "streams", "arm", "ratio", "interval", "word", "p Holm", "p sign-flip")
+COLUMNS = ("metric", "workload", "load", "arm", "ratio", "interval", "word", "p Holm", "p sign-flip")
 
 
 def compare_table(document: dict[str, Any]) -> Group:
@@ -31,6 +33,8 @@ def compare_table(document: dict[str, Any]) -> Group:
     parts += [Text(f"Note: {note}.") for note in document["notes"]]
     parts += [Text(f"  {line}", style="dim") for line in _left_out(document["cells_not_valid"])]
     parts += [Text(line) for line in _differences(document["resolved_differences"])]
+    if (quality := quality_lines(document["quality"])) is not None:
+        parts.append(quality)
     parts.append(Text(_deciding(document["deciding"])))
     return Group(*parts)
 
@@ -44,7 +48,7 @@ def _rows(title: str, rows: list[dict[str, Any]], *, paired: bool) -> Table:
         shown.add_row(
             row["title"],
             row["workload"],
-            str(row["streams"]),
+            row["load"],
             row["arm"],
             _number(row["ratio"]),
             interval,
@@ -69,7 +73,7 @@ def _not_measured(rows: list[dict[str, Any]]) -> list[str]:
     missing = [row for row in rows if row["ratio"] is None]
     first = {row["title"]: row for row in reversed(missing)}
     return [
-        f"{title}: not measured on {row['workload']} at {row['streams']} streams, because "
+        f"{title}: not measured on {row['workload']} at {row['load']}, because "
         f"{next(iter(row['left_out']), row['reason'])}"
         for title, row in reversed(first.items())
     ]
@@ -83,7 +87,7 @@ def _left_out(cells: list[dict[str, Any]]) -> list[str]:
         if word == "valid":
             tails += 1
             continue
-        place = f"{cell['arm']}, {cell['workload']}, {cell['streams']} streams, repeat {cell['repeat']}"
+        place = f"{cell['arm']}, {cell['workload']}, {cell['load']}, repeat {cell['repeat']}"
         lines.append(f"left out: {place} is {word} ({cell['reason']})")
     if tails:
         lines.append(f"{tails} cells are valid in throughput only; `--json` gives each reason")

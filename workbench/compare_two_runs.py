@@ -10,6 +10,7 @@ from workbench.compare_document import adjusted, not_valid, resolved
 from workbench.compare_metrics import Metric
 from workbench.compare_subjects import Subject, cells_of, check_arm, refuse_other_model
 from workbench.compared_arms import unpaired_row
+from workbench.pair_count import counted_repeats
 
 
 def compare_two_runs(
@@ -44,15 +45,16 @@ def compare_two_runs(
     for one, two in pairs:
         refuse_other_model(first, one, second, two)
     places = [
-        (w, s)
+        (w, level.label)
         for w in experiment.workloads
         if w in other.workloads
-        for s in experiment.loads.streams
-        if s in other.loads.streams
+        for level in experiment.loads.levels
+        if level in other.loads.levels
     ]
     if not places:
-        raise RunError("the two runs share no workload at the same number of streams: nothing is comparable.")
-    if experiment.repeats < 2 or other.repeats < 2:
+        raise RunError("the two runs share no workload at the same load: nothing is comparable.")
+    counts = [counted_repeats(*subject) for subject in (first, second)]
+    if any(len(counted) < 2 for counted in counts):
         raise RunError(
             "a run has one block per arm: nothing is known of its noise.", hint="Use `repeats: 4`."
         )
@@ -67,7 +69,7 @@ def compare_two_runs(
         metrics = [metric for metric in metrics if not metric.within_slo]
     sides = (cells_of(run), cells_of(other_run))
     rows = [
-        unpaired_row(sides, metric, pair, place, len(pairs))
+        unpaired_row(sides, metric, pair, place, len(pairs), counts)
         for metric in metrics
         for place in places
         for pair in pairs
@@ -85,5 +87,6 @@ def compare_two_runs(
         ],
         "resolved_differences": {a: resolved(run, a, other_run, b) for a, b in pairs},
         "deciding": {"reason": "unpaired: the number of pairs is not known from blocks of two runs"},
+        "quality": [],
         "notes": notes,
     }

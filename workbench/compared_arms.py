@@ -11,12 +11,13 @@ from accounting.comparison import Comparison, compare_costs
 from accounting.margin import NonInferiority, no_worse_than
 from accounting.pairs_needed import PairsNeeded, pairs_needed
 from accounting.unpaired import UnpairedComparison, compare_unpaired
-from workbench.compare_metrics import Metric
+from workbench.compare_metrics import EQUAL_BY_CONSTRUCTION, Metric, decided_by_rate
+from workbench.loads import load_of
 
 Cell = dict[str, Any]
-Place = tuple[str, int]  # workload, streams
-#: (arm, workload, streams, repeat) -> measures and cost
-Cells = Mapping[tuple[str, str, int, int], tuple[Cell, Cell]]
+Place = tuple[str, str]  # workload, load's label
+#: (arm, workload, load, repeat) -> measures and cost
+Cells = Mapping[tuple[str, str, str, int], tuple[Cell, Cell]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Row:
 
     @property
     def word(self) -> str:
-        """In the metric's terms."""
+        """In the metric's terms; a fixed rate decides some metrics itself."""
+        if decided_by_rate(self.metric, self.place[1]):
+            return EQUAL_BY_CONSTRUCTION
         return self.metric.word(self.found.word)
 
 
@@ -52,9 +55,9 @@ class Question:
 
 
 def cells_by_key(measures: Sequence[Cell], costs: Sequence[Cell]) -> Cells:
-    """Measures and costs of each cell, by arm, workload, streams and repeat."""
+    """Measures and costs of each cell, by arm, workload, load and repeat."""
     return {
-        (m["arm"], m["workload"], m["streams"], m["repeat"]): (m, c)
+        (m["arm"], m["workload"], load_of(m), m["repeat"]): (m, c)
         for m, c in zip(measures, costs, strict=True)
     }
 
@@ -85,14 +88,19 @@ def paired_row(cells: Cells, metric: Metric, pair: tuple[str, str], place: Place
 
 
 def unpaired_row(
-    sides: tuple[Cells, Cells], metric: Metric, pair: tuple[str, str], place: Place, family: int
+    sides: tuple[Cells, Cells],
+    metric: Metric,
+    pair: tuple[str, str],
+    place: Place,
+    family: int,
+    counted: Sequence[Sequence[int]],
 ) -> Row:
-    """An arm of one run against an arm of another: block values, never pairs."""
+    """An arm of one run against an arm of another: block values, never pairs. `counted`: each run's repeats that count."""
     values: list[list[float]] = []
     left_out = []
-    for cells, arm, label in zip(sides, pair, ("first run", "second run"), strict=True):
+    for cells, arm, repeats, label in zip(sides, pair, counted, ("first run", "second run"), strict=True):
         values.append([])
-        for repeat in sorted(key[3] for key in cells if key[:3] == (arm, *place)):
+        for repeat in sorted(key[3] for key in cells if key[:3] == (arm, *place) and key[3] in repeats):
             value, why = _value(cells, metric, arm, place, repeat)
             if value is None:
                 left_out.append(f"{label}, repeat {repeat}: {arm} {why}")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from accounting.comparison import compare_costs
+from accounting.comparison import Comparison
 from accounting.cost import slo_cost, usd_per_1k_tokens
 from accounting.missing import Measured, not_measured
 from accounting.prices import Price
-from accounting.verdicts import Verdict
-from workbench.compared_arms import Cells, cells_by_key
+from workbench.capacity_confirmed import capacities
+from workbench.compare_metrics import BY_CONSTRUCTION, EQUAL_BY_CONSTRUCTION, METRICS, cost_metric
+from workbench.compared_arms import Cells, Question, cells_by_key, paired_row
 from workbench.experiment import Experiment
+from workbench.loads import Level, load_of
 from workbench.run_directory import RunDirectory, write_json
 
 Cell = dict[str, Any]
@@ -26,7 +29,8 @@ def price_cell(cell: Cell, price: Price) -> Cell:
     share = cell["slo_token_share"]
     within_slo = slo_cost(raw, Measured(share["value"], share["reason"] or ""))
     return {
-        **{key: cell[key] for key in ("arm", "workload", "streams", "repeat", "block")},
+        **{key: cell[key] for key in ("arm", "workload", "repeat", "block")},
+        "load": load_of(cell),
         "usd_per_1k_output_tokens": raw.value,
         "usd_per_1m_output_tokens": None if raw.value is None else raw.value * 1000,
         "usd_per_1k_slo_output_tokens": within_slo.value,
@@ -51,49 +55,75 @@ def write_cost(run: RunDirectory, price: Price) -> list[Cell]:
     return costs
 
 
-def write_comparison(run: RunDirectory, experiment: Experiment) -> list[dict[str, Any]]:
-    """Compare every arm with the baseline, pair by pair, into comparison.json."""
-    measured = run.read_json("measures.json")["cells"]
-    costs = run.read_json("cost.json")["cells"]
-    by_key = cells_by_key(measured, costs)
+def write_comparison(
+    run: RunDirectory, experiment: Experiment, counted: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Compare every arm with the baseline, pair by pair, into comparison.json; `counted` are the repeats that count.
+
+    At equal streams by cost; at each arm's capacity by the cost of tokens within the SLO; at a fixed offered rate by
+    latency, because there every arm that keeps up costs the same.
+    """
+    measures = run.read_json("measures.json")
+    cells = cells_by_key(measures["cells"], run.read_json("cost.json")["cells"])
+    question = Question(0.0, max(1, len(experiment.arms) - 1), counted)
     rows = [
-        _compare(experiment, by_key, arm, workload, streams)
+        _compared(cells, (arm, experiment.baseline_arm), (workload, level), question)
         for arm in experiment.arms
         if arm != experiment.baseline_arm
         for workload in experiment.workloads
-        for streams in experiment.loads.streams
+        for level in experiment.loads.levels
     ]
-    write_json(run.path / "comparison.json", {"baseline": experiment.baseline_arm, "comparisons": rows})
+    document = {
+        "baseline": experiment.baseline_arm,
+        "comparisons": rows,
+        "capacities": capacities(run, experiment, measures["pooled"]),
+    }
+    write_json(run.path / "comparison.json", document)
     return rows
 
 
-def _compare(
-    experiment: Experiment,
-    by_key: Cells,
-    arm: str,
-    workload: str,
-    streams: int,
+def _compared(
+    cells: Cells, pair: tuple[str, str], place: tuple[str, Level], question: Question
 ) -> dict[str, Any]:
-    ratios, left_out = [], []
-    for repeat in range(1, experiment.repeats + 1):
-        pair = [by_key.get((a, workload, streams, repeat)) for a in (arm, experiment.baseline_arm)]
-        if None in pair:
-            continue
-        (own, own_cost), (base, base_cost) = (p for p in pair if p is not None)
-        unfit = [c for c in (own, base) if c["verdict"]["throughput"] != Verdict.VALID]
-        if unfit:
-            left_out.append(f"repeat {repeat}: {unfit[0]['arm']} is {unfit[0]['verdict']['throughput']}")
-            continue
-        ratios.append(own_cost["usd_per_1k_output_tokens"] / base_cost["usd_per_1k_output_tokens"])
-    compared = compare_costs(ratios, family=max(1, len(experiment.arms) - 1))
+    workload, level = place
+    metric = METRICS[cost_metric(level.label)]
+    row = paired_row(cells, metric, pair, (workload, level.label), question)
+    found = row.found
+    assert isinstance(found, Comparison)
+    fixed = level.kind == "rate" and level.value is not None
     return {
-        "arm": arm,
+        "arm": pair[0],
         "workload": workload,
-        "streams": streams,
-        "cost_ratio": compared.ratio,
-        "speedup": None if compared.ratio is None else 1.0 / compared.ratio,
-        "pair_ratios": list(compared.pair_ratios),
-        "interval": compared.interval,
-        "word": str(compared.word),
-        "reason": "; ".join(filter(None, [compared.reason, *left_out])) or None,
+        "load": level.label,
+        "streams": None if level.value is None or level.kind == "rate" else round(level.value),
+        "metric": metric.key,
+        "title": metric.title,
+        "cost_ratio": found.ratio,
+        "speedup": None if found.ratio is None else 1.0 / found.ratio,
+        "pair_ratios": list(found.pair_ratios),
+        "interval": None if fixed else found.interval,
+        "word": EQUAL_BY_CONSTRUCTION if fixed else str(found.word),
+        "latencies": _latencies(cells, pair, (workload, level.label), question) if fixed else [],
+        "reason": "; ".join(filter(None, [BY_CONSTRUCTION if fixed else found.reason, *row.left_out]))
+        or None,
     }
+
+
+def _latencies(
+    cells: Cells, pair: tuple[str, str], place: tuple[str, str], question: Question
+) -> list[dict[str, Any]]:
+    """What is compared at a fixed offered rate: latency, where arrivals are equal."""
+    rows = [
+        paired_row(cells, METRICS[key], pair, place, question) for key in METRICS if METRICS[key].quantile
+    ]
+    return [
+        {
+            "metric": row.metric.key,
+            "title": row.metric.title,
+            "ratio": row.found.ratio,
+            "interval": row.found.interval,
+            "word": row.word,
+            "reason": "; ".join(filter(None, [row.found.reason, *row.left_out])) or None,
+        }
+        for row in rows
+    ]

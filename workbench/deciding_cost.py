@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench.compare_metrics import cost_metric
 from workbench.compared_arms import Cells, Row, still_to_run
 from workbench.experiment import Experiment
 from workbench.run_directory import RunDirectory
@@ -21,7 +22,7 @@ def deciding(
     arms: Sequence[str],
 ) -> dict[str, Any]:
     """Pairs, hours and dollars until a change of the margin would be found in cost, from measured blocks."""
-    open_ = [row for row in rows if row.metric.key == "cost"] or list(rows)
+    open_ = [row for row in rows if row.metric.key == cost_metric(row.place[1])] or list(rows)
     counts = [still_to_run(row) for row in open_]
     known = [count for count in counts if count is not None]
     if not known:

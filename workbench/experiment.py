@@ -21,6 +21,8 @@ from accounting.verdicts import COMPLETIONS_PER_STREAM, MINIMUM_WINDOW_S
 from serving.config import ServerConfig
 from serving.section import Section, as_tuple
 from workbench.config_messages import config_error
+from workbench.loads import LoadSection
+from workbench.pairs import BudgetSection, PairsSection
 from workbench.strict_yaml import parse_yaml, read_yaml
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -64,13 +66,6 @@ class SloSection(Section):
     def to_slo(self) -> Slo:
         """As the value that accounting reckons with."""
         return Slo(self.ttft_s, self.tpot_s, self.e2e_s, self.attainment_floor)
-
-
-class LoadSection(Section):
-    """How hard the server is driven."""
-
-    streams: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(as_tuple)]
-    """Closed-loop streams, one cell per value: each stream sends its next request when its answer is complete."""
 
 
 class OutputSection(Section):
@@ -140,13 +135,17 @@ class Experiment(Section):
     workloads: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(as_tuple)]
     """Built-in workloads (chat, copy, story, shared), files (`mt-bench:question.jsonl`), or mixes (`chat*0.7+copy*0.3`)."""
     loads: LoadSection
-    """Loads."""
+    """Loads; `capacity` for each arm's own highest load under the SLO."""
     output: OutputSection = OutputSection()
     """Answer length."""
     window: WindowSection = WindowSection()
     """Steady window and warm-up."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 4
     """Blocks per arm: each is one server life. Below four the comparison says "too few blocks"."""
+    pairs: PairsSection | None = None
+    """The number of pairs from a pilot, instead of `repeats`."""
+    budget: BudgetSection | None = None
+    """What the run may take in hours and dollars."""
     seed: int = 1
     """Order of arms, cells and prompts."""
     workload_seed: int = 1
@@ -158,19 +157,38 @@ class Experiment(Section):
     slo: SloSection = SloSection()
     """Service-level objective."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_load_too(cls, data: Any) -> Any:
+        """`load: capacity` reads better than `loads: capacity`; both are the same."""
+        if isinstance(data, Mapping) and "load" in data and "loads" not in data:
+            return {("loads" if key == "load" else key): value for key, value in data.items()}
+        return data
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if not self.arms:
             raise ValueError("at least one arm is needed")
         if self.baseline is not None and self.baseline not in self.arms:
             raise ValueError(f"baseline {self.baseline!r} is not an arm; arms: {', '.join(self.arms)}")
-        for name, values in (("workloads", self.workloads), ("loads.streams", self.loads.streams)):
-            if not values or len(set(values)) != len(values):
-                raise ValueError(f"{name} must hold at least one value and none twice")
+        if not self.workloads or len(set(self.workloads)) != len(self.workloads):
+            raise ValueError("workloads must hold at least one value and none twice")
+        if not self.loads.streams and self.output.length == "natural":
+            raise ValueError(
+                "output.length: natural goes with loads.streams only: how many prompts a search or a rate will use is "
+                "not known when their lengths are recorded; write `length: free` or `length: fixed`"
+            )
+        if self.pairs is not None and "repeats" in self.model_fields_set:
+            raise ValueError("give repeats (a number of pairs) or pairs (a number from a pilot), not both")
         labels = [workload_label(workload) for workload in self.workloads]
         if len(set(labels)) != len(labels):
             raise ValueError("two workload files have the same name: cells are named after it, rename one")
         return self
+
+    @property
+    def laid_out_repeats(self) -> int:
+        """Repeats that are planned: with a pilot as many as it may ask for."""
+        return self.repeats if self.pairs is None else self.pairs.pilot + self.pairs.most
 
     @property
     def baseline_arm(self) -> str:

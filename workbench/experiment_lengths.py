@@ -37,7 +37,7 @@ def wanted_prompts(
     measured = loaded.of(Split.MEASURED)
     places: dict[str, tuple[int, int]] = {}
     for seed, cell in sorted(_cells(plan, workload), key=lambda pair: (pair[0], pair[1].slice_index)):
-        needed = least_prompts(experiment, cell.streams)
+        needed = least_prompts(experiment, _streams(cell))
         prompts = ordered_slice(
             measured, seed=seed, slice_index=cell.slice_index, slice_count=cell.slice_count
         )
@@ -51,6 +51,12 @@ def wanted_prompts(
 def least_prompts(experiment: Experiment, streams: int) -> int:
     """Prompts without which no cell of so many streams is long enough."""
     return streams * (experiment.window.completions_per_stream + BEYOND_THE_WINDOW)
+
+
+def _streams(cell: CellPlan) -> int:
+    """Natural lengths go with streams only: an experiment with other loads is refused when it is read."""
+    assert cell.streams is not None
+    return cell.streams
 
 
 def _cells(plan: Plan, workload: str) -> set[tuple[int, CellPlan]]:
@@ -88,7 +94,7 @@ def record_workload(
         server,
         directory,
         prompts=prompts,
-        streams=cell.streams,
+        streams=_streams(cell),
         limits=PassLimits(least_s=least_s, longest_s=longest_s, enough=needed),
         report=report,
     )
@@ -101,9 +107,9 @@ def _refuse_too_few(plan: Plan, workload: str, loaded: Workload, lengths: Mappin
     for seed, cell in _cells(plan, workload):
         own = ordered_slice(measured, seed=seed, slice_index=cell.slice_index, slice_count=cell.slice_count)
         known = sum(prompt.prompt_id in lengths for prompt in own)
-        if known < cell.streams:
+        if known < _streams(cell):
             raise ServerError(
-                f"{workload}, {cell.streams} streams: the natural length of {known} prompts could be recorded; "
+                f"{workload}, {cell.load}: the natural length of {known} prompts could be recorded; "
                 f"{cell.streams} are needed at the least.",
                 hint="Give the recording more time (a longer window.limit_s), lower output.max_tokens, or measure "
                 "smaller loads.",

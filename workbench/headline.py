@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from accounting.comparison import MINIMUM_PAIRS
+from workbench.compare_metrics import EQUAL_BY_CONSTRUCTION
+from workbench.loads import CAPACITY
 
 Row = dict[str, Any]
 
@@ -35,13 +37,17 @@ def _arm_sentence(arm: str, rows: list[Row], baseline: str) -> str:
         parts.append(f"lost on {_listed(lost)}")
     if open_:
         parts.append(f"gave no clear answer on {_listed(open_)}")
+    if fixed := [f"{row['workload']} at {row['load']}" for row in rows if direction(row) == "fixed"]:
+        parts.append(f"costs the same by construction on {_listed(fixed)}: {_latency_words(rows)}")
     if not parts:
         return f"On this machine {arm} has no valid pair against {baseline} yet."
     return f"On this machine, against {baseline}, {arm} {'; '.join(parts)}."
 
 
 def direction(row: Row) -> str:
-    """`paid` or `lost` when every pair agrees, `mixed` when they do not, `unknown` without pairs."""
+    """`paid` or `lost` when every pair agrees, `mixed` when they do not, `unknown` without pairs; `fixed` at a rate."""
+    if row["word"] == EQUAL_BY_CONSTRUCTION:
+        return "fixed"
     ratios = row["pair_ratios"]
     if not ratios:
         return "unknown"
@@ -53,9 +59,20 @@ def direction(row: Row) -> str:
     return "lost" if all(ratio > 1 for ratio in ratios) else "mixed"
 
 
+def _latency_words(rows: list[Row]) -> str:
+    """What latency says at fixed rates, where an interval says anything."""
+    words = [
+        f"{one['title']} is {one['word']} ({one['ratio']:.2f}x) at {row['load']}"
+        for row in rows
+        for one in row["latencies"]
+        if one["word"] in ("faster", "slower")
+    ]
+    return ", ".join(words) or "no difference in latency is shown"
+
+
 def _place(row: Row) -> str:
-    plural = "s" if row["streams"] > 1 else ""
-    return f"{row['workload']} at {row['streams']} stream{plural} ({row['speedup']:.2f}x tokens per dollar)"
+    tokens = "SLO tokens" if row["load"] == CAPACITY else "tokens"
+    return f"{row['workload']} at {row['load']} ({row['speedup']:.2f}x {tokens} per dollar)"
 
 
 def _listed(places: list[str]) -> str:

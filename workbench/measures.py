@@ -6,6 +6,7 @@ requests that were *sent* inside it; reconciliation from everything between the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from accounting.records import Phase
 from accounting.slo import attainment
 from accounting.stated_tokens import tokens_between
 from accounting.verdicts import POOLABLE, CellEvidence, judge
+from workbench.capacity_confirmed import mark_floor_missed
 from workbench.cell_data import CellData, read_cell, read_finished_cells
 from workbench.experiment import Experiment
 from workbench.latency_summaries import latency_summaries, plain
@@ -37,11 +39,13 @@ def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | No
     drift = _length_drift(data, baseline)
     found = find(data.records, *data.window_edges_s, data.facts)
     verdict = judge(_evidence(data, found, reconciliation, latencies["ttft_s"], drift))
-    arm, workload, streams, repeat = data.key
+    arm, workload, load, repeat = data.key
     return {
         "arm": arm,
         "workload": workload,
-        "streams": streams,
+        "load": load,
+        "streams": data.cell.streams,
+        "rate_per_s": data.cell.rate_per_s,
         "repeat": repeat,
         "block": data.block.block_id,
         "requests": len(data.in_window),
@@ -158,20 +162,34 @@ def _length_drift(data: CellData, baseline: CellData | None) -> float | None:
     return sum(own[p] or 0 for p in common) / sum(other[p] or 0 for p in common) - 1.0
 
 
-def write_measures(run: RunDirectory, experiment: Experiment) -> list[CellData]:
-    """Measure every finished cell into measures.json; returns the cells that may be pooled."""
-    cells = read_finished_cells(run)
+def measured_cells(run: RunDirectory, experiment: Experiment) -> list[dict[str, Any]]:
+    """The measures of every finished cell, in plan order; nothing is written."""
+    return _measured(read_finished_cells(run), experiment)
+
+
+def _measured(cells: Sequence[CellData], experiment: Experiment) -> list[dict[str, Any]]:
     by_key = {cell.key: cell for cell in cells}
     measured = []
     for cell in cells:
-        _, workload, streams, repeat = cell.key
-        baseline = by_key.get((experiment.baseline_arm, workload, streams, repeat))
+        _, workload, load, repeat = cell.key
+        baseline = by_key.get((experiment.baseline_arm, workload, load, repeat))
         measured.append(measure_cell(cell, experiment, baseline))
+    return measured
+
+
+def write_measures(run: RunDirectory, experiment: Experiment, counted: Sequence[int]) -> list[CellData]:
+    """Measure every finished cell into measures.json; returns the cells that may be pooled.
+
+    `counted`: the repeats that are compared; a pilot's cells are measured, never pooled.
+    """
+    cells = read_finished_cells(run)
+    measured = _measured(cells, experiment)
     poolable = [
-        cell for cell, m in zip(cells, measured, strict=True) if m["verdict"]["throughput"] in POOLABLE
+        cell
+        for cell, m in zip(cells, measured, strict=True)
+        if m["verdict"]["throughput"] in POOLABLE and m["repeat"] in counted
     ]
-    write_json(
-        run.path / "measures.json",
-        {"cells": measured, "pooled": pool(poolable, experiment.slo.to_slo())},
-    )
+    pooled = pool(poolable, experiment.slo.to_slo())
+    mark_floor_missed(measured, pooled, experiment.slo.attainment_floor)
+    write_json(run.path / "measures.json", {"cells": measured, "pooled": pooled})
     return poolable

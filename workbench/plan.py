@@ -5,6 +5,10 @@ blocks of one round are neighbours in time. The order of arms is shuffled, and e
 one before: with two repeats no arm always goes first, and a steady drift of the host cancels. Within a round
 all arms run the same cells in the same order on the same prompts.
 
+With `loads: capacity` each arm has one more server life before all blocks, its search: probes at loads that the search
+chooses as it goes. What it finds is where the blocks' cells then run; no price comes from a probe. The plan of pairs is
+the same whatever the searches find.
+
 With `output.length: natural` one server life comes before all blocks: the baseline's, in which the lengths of answers
 are recorded. It measures nothing.
 """
@@ -12,12 +16,14 @@ are recorded. It measures nothing.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 
 import msgspec
 
 from serving.config import ServerConfig
 from workbench.experiment import AttachSection, Experiment, workload_label
+from workbench.loads import CAPACITY, Kind, Level, level_label
 
 #: Seconds that a cell takes beyond warm-up and window: load generator's start, ramp, tail, drain, scrapes.
 CELL_OVERHEAD_S = 8.0
@@ -33,17 +39,43 @@ AROUND_WINDOW_S = 3.0
 
 
 class CellPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One cell: arm x workload x load, inside one block."""
+    """One cell: arm x workload x load, inside one block.
+
+    `streams` in a closed loop, `rate_per_s` in an open one; with `at_capacity` neither is known when the plan is made,
+    and the search's answer is filled in when the cell is run or read (`at`).
+    """
 
     cell_id: str
     workload: str
-    streams: int
+    streams: int | None
     slice_index: int
     slice_count: int
+    rate_per_s: float | None = None
+    at_capacity: bool = False
+
+    @property
+    def load(self) -> str:
+        """The load's label: what results are kept under."""
+        if self.at_capacity:
+            return CAPACITY
+        return self.driven
+
+    @property
+    def driven(self) -> str:
+        """The load in numbers, `capacity` while it is not known."""
+        if self.streams is not None:
+            return level_label("streams", self.streams)
+        return CAPACITY if self.rate_per_s is None else level_label("rate", self.rate_per_s)
+
+    def at(self, kind: Kind, value: float) -> CellPlan:
+        """The same cell at a load that is now known."""
+        if kind == "streams":
+            return msgspec.structs.replace(self, streams=round(value), rate_per_s=None)
+        return msgspec.structs.replace(self, streams=None, rate_per_s=value)
 
 
 class BlockPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One server life. Repeats count from 1; 0 is the life in which natural lengths are recorded."""
+    """One server life. Repeats count from 1; 0 is a life before them: natural lengths, or a search for capacity."""
 
     block_id: str
     arm: str
@@ -53,10 +85,13 @@ class BlockPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that will be run, in order: first `lengths`, where natural lengths are recorded."""
+    """Everything that will be run, in order: first `lengths`, where natural lengths are recorded, then `searches`, one
+    an arm, whose cells stand for one search each.
+    """
 
     blocks: tuple[BlockPlan, ...]
     lengths: BlockPlan | None = None
+    searches: tuple[BlockPlan, ...] = ()
 
     @property
     def cell_count(self) -> int:
@@ -68,7 +103,7 @@ def make_plan(experiment: Experiment) -> Plan:
     """Lay out blocks and cells. The same experiment gives the same plan."""
     blocks: list[BlockPlan] = []
     arms: list[str] = []
-    for repeat in range(1, experiment.repeats + 1):
+    for repeat in range(1, experiment.laid_out_repeats + 1):
         dice = random.Random(f"plan-{experiment.seed}-{repeat}")
         if repeat % 2:
             arms = list(experiment.arms)
@@ -78,14 +113,30 @@ def make_plan(experiment: Experiment) -> Plan:
         cells = _cells(experiment, dice)
         order_seed = dice.randrange(1 << 31)
         blocks += [BlockPlan(f"r{repeat}-{arm}", arm, repeat, order_seed, cells) for arm in arms]
-    return Plan(tuple(blocks), _recording(experiment))
+    return Plan(tuple(blocks), _recording(experiment), _searches(experiment))
+
+
+def _searches(experiment: Experiment) -> tuple[BlockPlan, ...]:
+    """One server life per arm that looks for its capacity on each workload; none where loads are given."""
+    section = experiment.loads.capacity
+    if section is None:
+        return ()
+    dice = random.Random(f"plan-{experiment.seed}-search")
+    workloads, arms = list(experiment.workloads), list(experiment.arms)
+    dice.shuffle(workloads)
+    dice.shuffle(arms)
+    order_seed = dice.randrange(1 << 31)
+    cells = tuple(
+        CellPlan(f"{workload_label(name)}-search", name, None, 0, 1, at_capacity=True) for name in workloads
+    )
+    return tuple(BlockPlan(f"search-{arm}", arm, 0, order_seed, cells) for arm in arms)
 
 
 def _recording(experiment: Experiment) -> BlockPlan | None:
     """The server life that records natural lengths, one pass per workload; None where none are asked for."""
     if experiment.output.length != "natural":
         return None
-    streams = max(RECORDING_STREAMS, *experiment.loads.streams)
+    streams = max(RECORDING_STREAMS, experiment.loads.most_streams)
     passes = [CellPlan(workload_label(name), name, streams, 0, 1) for name in experiment.workloads]
     return BlockPlan("lengths", experiment.baseline_arm, 0, experiment.seed, tuple(passes))
 
@@ -95,7 +146,7 @@ def recording_limits_s(experiment: Experiment) -> tuple[float, float]:
 
     The second where answers are so slow that cells would wait for them to the limit of their windows.
     """
-    cells = experiment.repeats * len(experiment.loads.streams)
+    cells = experiment.laid_out_repeats * len(experiment.loads.levels)
     window = experiment.window
     least, longest = (
         RECORDING_SPARE * cells * (seconds + AROUND_WINDOW_S)
@@ -105,20 +156,28 @@ def recording_limits_s(experiment: Experiment) -> tuple[float, float]:
 
 
 def _cells(experiment: Experiment, dice: random.Random) -> tuple[CellPlan, ...]:
-    streams = experiment.loads.streams
+    levels = experiment.loads.levels
     cells = [
-        CellPlan(f"{workload_label(workload)}-{load}", workload, load, streams.index(load), len(streams))
-        for workload, load in itertools.product(experiment.workloads, streams)
+        _cell(workload, level, index, len(levels))
+        for workload, (index, level) in itertools.product(experiment.workloads, enumerate(levels))
     ]
     dice.shuffle(cells)
     return tuple(cells)
+
+
+def _cell(workload: str, level: Level, index: int, count: int) -> CellPlan:
+    cell = CellPlan(f"{workload_label(workload)}-{level.slug}", workload, None, index, count)
+    if level.value is None:
+        return msgspec.structs.replace(cell, at_capacity=True)
+    return cell.at(level.kind, level.value)
 
 
 class Estimate(msgspec.Struct, frozen=True):
     """What the plan will take, before anything starts. Seconds and USD; estimates, said as such.
 
     `blocks` and `cells` are measured ones; `lengths_s`, the recording of natural lengths with its server's start, is
-    part of the duration, and no more than that unless answers are very slow: it ends with the last prompt.
+    part of the duration, and no more than that unless answers are very slow: it ends with the last prompt. So is
+    `searches_s`, the searches for capacity with their servers' starts, with as many probes as a search usually takes.
     """
 
     blocks: int
@@ -127,11 +186,13 @@ class Estimate(msgspec.Struct, frozen=True):
     duration_s: float
     usd: float
     lengths_s: float = 0.0
+    searches_s: float = 0.0
 
     @property
     def start_s(self) -> float:
         """Mean seconds of a measured server's start."""
-        return (self.duration_s - self.lengths_s - self.cells * self.cell_s) / max(self.blocks, 1)
+        before_s = self.lengths_s + self.searches_s
+        return (self.duration_s - before_s - self.cells * self.cell_s) / max(self.blocks, 1)
 
 
 def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") -> Estimate:
@@ -145,9 +206,22 @@ def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") 
     if plan.lengths is not None:
         per_pass = recording_limits_s(experiment)[0] + CELL_OVERHEAD_S
         lengths_s = _start_estimate_s(configs[plan.lengths.arm]) + per_pass * len(plan.lengths.cells)
-    duration += lengths_s
+    searches_s = sum(
+        _start_estimate_s(configs[block.arm]) + _usual_probes(experiment) * per_cell * len(block.cells)
+        for block in plan.searches
+    )
+    duration += lengths_s + searches_s
     usd = experiment.price.usd_per_hour / 3600.0 * duration
-    return Estimate(len(plan.blocks), plan.cell_count, per_cell, duration, usd, lengths_s)
+    return Estimate(len(plan.blocks), plan.cell_count, per_cell, duration, usd, lengths_s, searches_s)
+
+
+def _usual_probes(experiment: Experiment) -> float:
+    """Probes of a search whose answer lies in the middle of its range: doublings up to it, halvings around it."""
+    section = experiment.loads.capacity
+    if section is None:
+        return 0.0
+    doublings = math.log2(section.highest / section.lowest) / 2 + 2
+    return min(section.most_probes, doublings + max(0.0, math.log2(1 / section.resolution) - 1))
 
 
 def _start_estimate_s(config: ServerConfig | AttachSection) -> float:

@@ -14,17 +14,17 @@ from workbench.latency_summaries import latency_summaries, plain
 
 
 def pool(cells: Sequence[CellData], slo: Slo) -> list[dict[str, Any]]:
-    """Latency, acceptance and attainment pooled over the repeats of (arm, workload, streams).
+    """Latency, acceptance and attainment pooled over the repeats of (arm, workload, load).
 
     Give only cells that may be pooled (`accounting.verdicts.POOLABLE`).
     """
-    groups: dict[tuple[str, str, int], list[CellData]] = {}
+    groups: dict[tuple[str, str, str], list[CellData]] = {}
     for cell in cells:
         groups.setdefault(cell.key[:3], []).append(cell)
     return [_pooled(key, members, slo) for key, members in groups.items()]
 
 
-def _pooled(key: tuple[str, str, int], members: list[CellData], slo: Slo) -> dict[str, Any]:
+def _pooled(key: tuple[str, str, str], members: list[CellData], slo: Slo) -> dict[str, Any]:
     records = [record for member in members for record in member.in_window]
     attained = attainment(records, slo)
     changes = [m.window for m in members if m.window is not None and not m.window.reset]
@@ -39,7 +39,7 @@ def _pooled(key: tuple[str, str, int], members: list[CellData], slo: Slo) -> dic
     return {
         "arm": key[0],
         "workload": key[1],
-        "streams": key[2],
+        "load": key[2],
         "repeats": len(members),
         "requests": len(records),
         "failed": sum(not r.ok for r in records),

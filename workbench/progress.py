@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -36,6 +36,7 @@ class RunProgress:
         self._done = 0
         self._measured = 0
         self._started_blocks: set[str] = set()
+        self._searched = 0  # capacities that are known
         self._recorded = 0  # passes over workloads whose natural lengths are known
         self._expected = expected
         self._started = time.monotonic()
@@ -74,7 +75,12 @@ class RunProgress:
     def cell_started(self, block: BlockPlan, cell: CellPlan) -> str:
         """A cell begins; returns its label."""
         self._started_blocks.add(block.block_id)
-        return f"{block.block_id}: {cell.workload}, {cell.streams} stream{'s' if cell.streams > 1 else ''}"
+        return self.cell_label(block, cell)
+
+    @staticmethod
+    def cell_label(block: BlockPlan, cell: CellPlan) -> str:
+        """What a cell in progress is called."""
+        return f"{block.block_id}: {cell.workload}, {cell.driven}"
 
     def cell(self, label: str, progress: Progress) -> None:
         """The cell in progress reports."""
@@ -97,13 +103,40 @@ class RunProgress:
             highlight=False,
         )
 
+    def probed(self, block: BlockPlan, cell: CellPlan, row: Mapping[str, Any]) -> None:
+        """A probe of a search is judged."""
+        kept = row["attainment_with_headroom"]
+        share = "no request" if kept is None else f"{kept:.1%} of {row['requests']}"
+        self._console.print(
+            f"  probe       {block.block_id:<14} {cell.workload:<8} {row['at']:>6g}: {share} met the SLO with headroom, {row['decision']}"
+            f"{' (' + row['reason'].split(';')[0] + ')' if row['decision'] == 'unjudged' else ''}",
+            highlight=False,
+        )
+
+    def searched(self, block: BlockPlan, cell: CellPlan, found: Mapping[str, Any]) -> None:
+        """A search is over."""
+        self._searched += 1
+        nearest = f"; nearest feasible SLO: {found['nearest_slo']}" if found["nearest_slo"] else ""
+        self._console.print(
+            f"  capacity    {block.block_id:<14} {cell.workload:<8} {found['sentence']}{nearest}",
+            highlight=False,
+        )
+
+    def pairs_fixed(self, sentence: str) -> None:
+        """The number of pairs is known, or the budget is at its end."""
+        self._console.print(f"  pairs       {sentence}", highlight=False)
+
+    def cell_left_out(self) -> None:
+        """A planned cell has no load: its arm meets the SLO at none."""
+        self._done += 1
+
     def cell_done(self, block: BlockPlan, cell: CellPlan) -> None:
         """A cell is finished."""
         self._done += 1
         self._measured += 1
         self._console.print(
             f"  done {self._done:>2}/{self._cells}  {block.block_id:<14} {cell.workload:<8} "
-            f"{cell.streams:>3} stream{'s' if cell.streams > 1 else ' '}   {self._left()}",
+            f"{cell.driven:>10}   {self._left()}",
             highlight=False,
         )
 
@@ -122,6 +155,8 @@ class RunProgress:
         done_s = self._measured * expected.cell_s + len(self._started_blocks) * expected.start_s
         if self._measured or self._recorded:
             done_s += expected.lengths_s  # recorded before anything is measured, often sooner than expected
+        if self._measured or self._searched:
+            done_s += expected.searches_s
         left_s = expected.duration_s - done_s
         if self._done == self._cells or left_s <= 0:
             return ""

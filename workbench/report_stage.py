@@ -17,10 +17,12 @@ from accounting.verdicts import POOLABLE
 from dashboards import report_data as shown
 from dashboards.report import render_report
 from serving.resolved import resolved_difference
+from workbench.capacity_shown import report_searches
 from workbench.engine_warnings import engine_warnings, server_file
 from workbench.experiment import Experiment
 from workbench.headline import headline, notice
 from workbench.measures import CellData
+from workbench.pair_count import fixed_pairs, wanted_blocks
 from workbench.provenance import machine_sentence
 from workbench.quality.beside_arms import quality_rows
 from workbench.quality.shown import report_qualities
@@ -57,11 +59,12 @@ def collect(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]
         baseline=experiment.baseline_arm,
         arms=list(experiment.arms),
         workloads=list(experiment.workloads),
-        streams=list(experiment.loads.streams),
+        loads=[shown.Load(level.label, level.kind, level.value) for level in experiment.loads.levels],
         groups=[_group(pooled, measures["cells"], cells, price) for pooled in measures["pooled"]],
         cells=[_cell(m, c) for m, c in zip(measures["cells"], costs, strict=True)],
         comparisons=[_comparison(row) for row in comparison["comparisons"]],
         resolved_differences=_differences(resolved, experiment.baseline_arm),
+        searches=report_searches(comparison["capacities"], price),
         qualities=report_qualities(quality_rows(run, experiment)),
         provenance=_provenance(provenance),
         commands=_commands(run, experiment),
@@ -70,8 +73,8 @@ def collect(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]
 
 
 def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], price: Price) -> shown.Group:
-    key = (pooled["arm"], pooled["workload"], pooled["streams"])
-    members = [m for m in measured if (m["arm"], m["workload"], m["streams"]) == key]
+    key = (pooled["arm"], pooled["workload"], pooled["load"])
+    members = [m for m in measured if (m["arm"], m["workload"], m["load"]) == key]
     raw, per_s = _pooled_cost(members, price)
     share = pooled["slo_token_share"]
     within = slo_cost(raw, Measured(share["value"], share["reason"] or ""))
@@ -94,7 +97,8 @@ def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], pric
     return shown.Group(
         arm=pooled["arm"],
         workload=pooled["workload"],
-        streams=pooled["streams"],
+        load=pooled["load"],
+        at=_at(members[0]) if members else None,
         **statistics,
         requests=pooled["requests"],
         failed=pooled["failed"],
@@ -129,7 +133,8 @@ def _cell(m: Row, c: Row) -> shown.Cell:
     return shown.Cell(
         arm=m["arm"],
         workload=m["workload"],
-        streams=m["streams"],
+        load=m["load"],
+        at=_at(m),
         repeat=m["repeat"],
         output_tokens=m["output_tokens"],
         window_s=m["window_s"],
@@ -146,18 +151,32 @@ def _cell(m: Row, c: Row) -> shown.Cell:
 
 
 def _comparison(row: Row) -> shown.Comparison:
-    interval = row["interval"]
     return shown.Comparison(
         arm=row["arm"],
         workload=row["workload"],
-        streams=row["streams"],
+        load=row["load"],
+        metric=row["title"],
         cost_ratio=row["cost_ratio"],
         speedup=row["speedup"],
         pair_ratios=row["pair_ratios"],
-        interval=None if interval is None else (interval[0], interval[1]),
+        interval=_pair(row["interval"]),
         word=row["word"],
         reason=row["reason"] or "",
+        latencies=[
+            shown.LatencyRatio(one["title"], one["ratio"], _pair(one["interval"]), one["word"])
+            for one in row["latencies"]
+        ],
     )
+
+
+def _at(measured: Row) -> float | None:
+    """The load in numbers: streams or offered requests per second."""
+    value = measured["streams"] if measured["streams"] is not None else measured["rate_per_s"]
+    return None if value is None else float(value)
+
+
+def _pair(interval: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if interval is None else (interval[0], interval[1])
 
 
 def _resolved(run: RunDirectory, experiment: Experiment) -> dict[str, dict[str, Any]]:
@@ -210,9 +229,12 @@ def _notes(run: RunDirectory, experiment: Experiment) -> list[str]:
     configs = experiment.arm_configs(origin=str(run.path))
     if any(getattr(getattr(c, "engine", None), "device", "") == "fake" for c in configs.values()):
         notes.append("A fake server stood in for the engine: these numbers say nothing about any model.")
-    unfinished = [block.block_id for block in run.plan().blocks if run.finished(block) is None]
+    wanted = wanted_blocks(run, experiment)
+    unfinished = [block.block_id for block in wanted if run.finished(block) is None]
     if unfinished:
         notes.append(f"Not finished and left out: {', '.join(unfinished)}.")
+    if (fixed := fixed_pairs(run)) is not None:
+        notes.append(f"Pairs: {fixed['sentence']}.")
     retried = [b.block_id for b in run.plan().blocks if len(run.attempts(b)) > 1]
     if retried:
         notes.append(f"Run more than once, earlier attempts are on record: {', '.join(retried)}.")

@@ -22,6 +22,7 @@ from workbench.costing import write_comparison, write_cost
 from workbench.experiment import Experiment, load_experiment
 from workbench.experiment_lengths import check_natural_baseline, check_natural_prompts
 from workbench.measures import write_measures
+from workbench.pair_count import counted_repeats, wanted_blocks
 from workbench.plan import Estimate, Plan, estimate, make_plan
 from workbench.preparation import check_without_starting, prepare_arms
 from workbench.progress import RunProgress, duration
@@ -39,26 +40,65 @@ def dry_run(path: Path, *, console: Console) -> None:
     check_arms(experiment, base_dir=path.resolve().parent, origin=str(path))
     plan = make_plan(experiment)
     expected = estimate(experiment, plan, origin=str(path))
+    refuse_beyond_budget(experiment, expected)
     table = Table(title=f"{experiment.name}: blocks in order", title_justify="left", pad_edge=False)
-    for column in ("block", "arm", "repeat", "cells in order (workload x streams)"):
+    for column in ("block", "arm", "repeat", "cells in order (workload x load)"):
         table.add_column(column)
     if plan.lengths is not None:
         passes = ", ".join(f"lengths of {cell.workload}" for cell in plan.lengths.cells)
         table.add_row(plan.lengths.block_id, plan.lengths.arm, "-", passes)
+    for block in plan.searches:
+        sought = ", ".join(f"capacity on {cell.workload}" for cell in block.cells)
+        table.add_row(block.block_id, block.arm, "-", sought)
     for block in plan.blocks:
-        cells = ", ".join(f"{cell.workload} x {cell.streams}" for cell in block.cells)
+        cells = ", ".join(f"{cell.workload} x {cell.load}" for cell in block.cells)
         table.add_row(block.block_id, block.arm, str(block.repeat), cells)
     console.print(table)
     console.print(
-        f"{expected.cells} cells in {expected.blocks} server lives, each at least "
+        f"{_at_most(experiment)}{expected.cells} cells in {expected.blocks} server lives, each at least "
         f"{experiment.window.minimum_s:g} s of steady window: about {duration(expected.duration_s)}, "
         f"${expected.usd:.3g} at ${experiment.price.usd_per_hour:g} per hour "
-        f"({experiment.price.source}, {experiment.price.as_of}). {_with_lengths(expected)}"
+        f"({experiment.price.source}, {experiment.price.as_of}). {_beforehand(expected)}"
         "An estimate; nothing was started."
     )
 
 
-def _with_lengths(expected: Estimate) -> str:
+def _at_most(experiment: Experiment) -> str:
+    return "" if experiment.pairs is None else "at most "
+
+
+def refuse_beyond_budget(experiment: Experiment, expected: Estimate) -> None:
+    """Refuse a fixed number of repeats that the budget does not cover, before anything starts.
+
+    With a pilot the number of pairs follows from what is left, and only the pilot must be covered.
+
+    Raises:
+        ConfigError: with what it would take.
+    """
+    if experiment.budget is None:
+        return
+    limit_s = experiment.budget.seconds(experiment.price.usd_per_hour)
+    before_s = expected.lengths_s + expected.searches_s
+    needed_s, what = expected.duration_s, f"{experiment.repeats} repeats take"
+    if experiment.pairs is not None:
+        share = experiment.pairs.pilot / experiment.laid_out_repeats
+        needed_s = before_s + share * (expected.duration_s - before_s)
+        what = f"the pilot of {experiment.pairs.pilot} pairs alone takes"
+    if needed_s > limit_s:
+        raise ConfigError(
+            f"{what} about {duration(needed_s)} (${needed_s * experiment.price.to_price().usd_per_s:.3g}), the budget is "
+            f"{duration(limit_s)} (${limit_s * experiment.price.to_price().usd_per_s:.3g}).",
+            hint="Raise the budget, or lower repeats, workloads, loads or window.minimum_s.",
+        )
+
+
+def _beforehand(expected: Estimate) -> str:
+    """What of the time is not measurement."""
+    if expected.searches_s:
+        return (
+            f"About {duration(expected.searches_s)} of it go into one more server life per arm, in which its capacity "
+            "is searched for. "
+        )
     if not expected.lengths_s:
         return ""
     return (
@@ -74,6 +114,7 @@ def start(path: Path, out_dir: Path | None, *, argv: Sequence[str], console: Con
     check_workloads(experiment, base_dir=base_dir)
     _prepare(experiment, str(path), base_dir, console)
     plan = make_plan(experiment)
+    refuse_beyond_budget(experiment, estimate(experiment, plan, origin=str(path)))
     run_path = out_dir or default_run_path(experiment.name, datetime.now().astimezone())
     provenance = collect_provenance(argv) | {"base_dir": str(base_dir)}
     run = RunDirectory.create(run_path, path.read_text(encoding="utf-8"), plan, provenance)
@@ -97,16 +138,17 @@ def resume(run_path: Path, given: Path | None, *, console: Console) -> None:
         provenance.setdefault("resumed", []).append(collect_provenance(sys.argv))
         write_json(run.path / "provenance.json", provenance)
     plan = run.plan()
-    left = tuple(block for block in plan.blocks if run.finished(block) is None)
+    left = tuple(block for block in wanted_blocks(run, experiment) if run.finished(block) is None)
     unrecorded = plan.lengths is not None and run.finished(plan.lengths) is None
-    _run(run, experiment, Plan(left, plan.lengths if unrecorded else None), console)
+    searches = tuple(block for block in plan.searches if run.finished(block) is None)
+    _run(run, experiment, Plan(left, plan.lengths if unrecorded else None, searches), console)
 
 
 def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console) -> None:
     expected = estimate(experiment, plan, origin=str(run.path))
     console.print(
-        f"{experiment.name}: {expected.cells} cells in {expected.blocks} server lives, "
-        f"about {duration(expected.duration_s)}. {_with_lengths(expected)}Run directory: {run.path}"
+        f"{experiment.name}: {_at_most(experiment)}{expected.cells} cells in {expected.blocks} server lives, "
+        f"about {duration(expected.duration_s)}. {_beforehand(expected)}Run directory: {run.path}"
     )
     base_dir = Path(run.read_json("provenance.json").get("base_dir", "."))
     with run.lock():
@@ -119,9 +161,10 @@ def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console
 
 def evaluate(run: RunDirectory, experiment: Experiment) -> Path:
     """Files -> measures -> cost -> comparison -> quality -> report. Returns the report's path."""
-    cells = write_measures(run, experiment)
+    counted = counted_repeats(run, experiment)
+    cells = write_measures(run, experiment, counted)
     write_cost(run, experiment.price.to_price())
-    write_comparison(run, experiment)
+    write_comparison(run, experiment, counted)
     copy_results(run, experiment, cache_root())
     return write_report(run, experiment, cells)
 
@@ -138,7 +181,7 @@ def check_workloads(experiment: Experiment, *, base_dir: Path) -> None:
     Raises:
         ConfigError: naming the workload.
     """
-    cells = len(experiment.loads.streams)
+    cells = len(experiment.loads.levels)
     for name in experiment.workloads:
         workload = load_workload(name, seed=experiment.workload_seed, base_dir=base_dir)
         for split in (Split.WARM_UP, Split.MEASURED):

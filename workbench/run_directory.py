@@ -3,19 +3,21 @@
     experiment.yaml        the question, byte for byte as given
     plan.json              blocks and cells in order, seeds
     lengths/<workload>.json    natural length of each prompt, where they are asked for
+    capacity/<arm>-<workload>.json    what the search for an arm's capacity found, and every probe
     provenance.json        command, versions, git state, hardware
     blocks/<block>.<n>/    attempt n at a block
         block.json         status: running, finished, failed, interrupted; start-up seconds
         server/            command.json, server.log, resolved.json
         cells/<cell>/      load.json, requests.parquet, counters.parquet, host.jsonl,
                        metrics_*.prom, cell.json
+    pairs.json             how many pairs, where a pilot or a budget fixed it
     measures.json          requests and counters -> measures, no price in it
     cost.json              measures x price
     comparison.json        arms against the baseline
     quality/<arm>.json     measured quality, where an arm's numerics differ from the baseline's
     report.html
 
-Natural lengths are recorded by an attempt like any other, `blocks/lengths.<n>`.
+Natural lengths are recorded by an attempt like any other, `blocks/lengths.<n>`; so are searches for capacity, `search-<arm>.<n>`.
 An attempt that did not finish is kept on record; the block is run again whole as the next attempt.
 """
 
@@ -90,6 +92,14 @@ class BlockDirectory:
     def write_status(self, status: str, **facts: Any) -> None:
         """Write block.json atomically."""
         write_json(self.path / "block.json", {"status": status, **facts})
+
+    def seen_s(self) -> float:
+        """Seconds from the attempt's beginning to the last file written in it: what is known of one that was cut off."""
+        try:
+            begun_s = float(json.loads((self.path / "block.json").read_text())["begun_s"])
+        except (OSError, ValueError, KeyError):
+            return 0.0
+        return max(0.0, max(entry.stat().st_mtime for entry in self.path.rglob("*")) - begun_s)
 
     @property
     def server(self) -> Path:
@@ -170,6 +180,10 @@ class RunDirectory:
     def lengths(self, workload: str) -> Path:
         """Natural lengths of a workload's prompts."""
         return self.path / "lengths" / f"{workload_label(workload)}.json"
+
+    def capacity(self, arm: str, workload: str) -> Path:
+        """What the search for an arm's capacity on a workload found."""
+        return self.path / "capacity" / f"{arm}-{workload_label(workload)}.json"
 
     def attempts(self, block: BlockPlan) -> list[BlockDirectory]:
         """All attempts at a block, oldest first."""

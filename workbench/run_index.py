@@ -14,6 +14,7 @@ import duckdb
 from accounting.errors import KilotokenError, MachineError
 from serving.config import ServerConfig
 from workbench.experiment import Experiment
+from workbench.pair_count import wanted_blocks
 from workbench.provenance import machine_sentence
 from workbench.run_directory import RunDirectory
 
@@ -88,7 +89,8 @@ def _row(path: Path) -> dict[str, Any]:
 
 def _facts(path: Path) -> dict[str, Any]:
     run = RunDirectory.open(path)
-    experiment, provenance, blocks = run.experiment(), run.read_json("provenance.json"), run.plan().blocks
+    experiment, provenance = run.experiment(), run.read_json("provenance.json")
+    blocks = wanted_blocks(run, experiment)
     missing = sum(run.finished(block) is None for block in blocks)
     facts: dict[str, Any] = {
         "date": str(provenance["started_at"]),

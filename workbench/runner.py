@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ from typing import Any
 from accounting.errors import Interrupted, KilotokenError
 from loadtest.workloads.catalogue import files_of, relocated
 from serving.config import ServerConfig
-from workbench.cell import load_spec, run_cell
+from workbench.capacity_found import at_its_load
+from workbench.capacity_search import search_capacity
+from workbench.cell import Progress, load_spec, run_cell
 from workbench.experiment import AttachSection, Experiment, workload_label
 from workbench.experiment_lengths import record_workload
+from workbench.pair_count import fix_pairs, stop_for_budget, wanted_blocks
 from workbench.plan import BlockPlan, CellPlan, Plan
 from workbench.progress import RunProgress
 from workbench.run_directory import FINISHED, RUNNING, BlockDirectory, RunDirectory, write_json
@@ -46,8 +50,26 @@ class Runner:
         configs = self.experiment.arm_configs(origin=str(self.run.path / "experiment.yaml"))
         if plan.lengths is not None:
             self._run_if_left(plan.lengths, configs, partial(self._record_lengths, plan))
+        for block in plan.searches:
+            self._run_if_left(block, configs, self._search_block)
+        begun = 0
         for block in plan.blocks:
+            if block.repeat != begun:
+                begun = block.repeat
+                if self._enough(block.repeat):
+                    break
             self._run_if_left(block, configs, self._measure_block)
+
+    def _enough(self, repeat: int) -> bool:
+        """Whether no pair is wanted any more: the number fixed from the pilot is reached, or the budget is."""
+        pairs = self.experiment.pairs
+        if pairs is not None and repeat == pairs.pilot + 1:
+            self.progress.pairs_fixed(fix_pairs(self.run, self.experiment)["sentence"])
+        if not any(block.repeat >= repeat for block in wanted_blocks(self.run, self.experiment)):
+            return True
+        if reason := stop_for_budget(self.run, self.experiment, repeat):
+            self.progress.pairs_fixed(reason)
+        return bool(reason)
 
     def _run_if_left(self, block: BlockPlan, configs: Mapping[str, ArmConfig], work: Work) -> None:
         self._close_stale_attempts(block)
@@ -60,25 +82,36 @@ class Runner:
         """An attempt that is still `running` while we hold the lock was cut off with its workbench."""
         for attempt in self.run.attempts(block):
             if attempt.status == RUNNING:
-                attempt.write_status("interrupted", arm=block.arm, repeat=block.repeat)
+                attempt.write_status(
+                    "interrupted", arm=block.arm, repeat=block.repeat, held_s=attempt.seen_s()
+                )
 
     def _run_block(self, block: BlockPlan, config: ArmConfig, work: Work) -> None:
         directory = self.run.next_attempt(block)
-        directory.write_status(RUNNING, arm=block.arm, repeat=block.repeat)
+        begun_s = time.time()
+        directory.write_status(RUNNING, arm=block.arm, repeat=block.repeat, begun_s=begun_s)
+
+        def held_s() -> float:
+            return time.time() - begun_s
+
         try:
             startup_s = work(block, config, directory)
         except KeyboardInterrupt:
-            directory.write_status("interrupted", arm=block.arm, repeat=block.repeat)
+            directory.write_status("interrupted", arm=block.arm, repeat=block.repeat, held_s=held_s())
             raise Interrupted(
                 "stopped as you asked. Finished blocks are kept; the block in progress will be run again whole.",
                 hint=f"Go on with: kilotoken run --resume {self.run.path}",
             ) from None
         except KilotokenError as error:
-            directory.write_status("failed", arm=block.arm, repeat=block.repeat, error=error.message)
+            directory.write_status(
+                "failed", arm=block.arm, repeat=block.repeat, held_s=held_s(), error=error.message
+            )
             go_on = f"Finished blocks are kept; go on with: kilotoken run --resume {self.run.path}"
             error.hint = f"{error.hint} {go_on}".strip()
             raise
-        directory.write_status(FINISHED, arm=block.arm, repeat=block.repeat, startup_s=startup_s)
+        directory.write_status(
+            FINISHED, arm=block.arm, repeat=block.repeat, held_s=held_s(), startup_s=startup_s
+        )
         self.progress.block_done(block)
 
     def _record_lengths(
@@ -103,10 +136,39 @@ class Runner:
                 self.progress.recorded(block, cell, table)
             return server.startup_s
 
-    def _measure_block(self, block: BlockPlan, config: ArmConfig, directory: BlockDirectory) -> float | None:
+    def _search_block(self, block: BlockPlan, config: ArmConfig, directory: BlockDirectory) -> float | None:
         with self._server(config, block, directory) as server:
             self._write_server_facts(directory, server)
             for cell in block.cells:
+                found = search_capacity(
+                    self.experiment,
+                    block,
+                    cell,
+                    server,
+                    directory,
+                    workload_source(self.run.path, cell.workload),
+                    started=partial(self._probe_started, block),
+                    probed=partial(self.progress.probed, block, cell),
+                )
+                path = self.run.capacity(block.arm, cell.workload)
+                path.parent.mkdir(exist_ok=True)
+                write_json(path, found)
+                self.progress.searched(block, cell, found)
+            return server.startup_s
+
+    def _probe_started(self, block: BlockPlan, probe: CellPlan) -> Callable[[Progress], None]:
+        return partial(self.progress.cell, self.progress.cell_label(block, probe))
+
+    def _measure_block(self, block: BlockPlan, config: ArmConfig, directory: BlockDirectory) -> float | None:
+        """The cells of a block. One without a load (no capacity under the SLO) is left out; without any, no server."""
+        cells = [cell for cell in (at_its_load(self.run, block, cell) for cell in block.cells) if cell]
+        for _ in range(len(block.cells) - len(cells)):
+            self.progress.cell_left_out()
+        if not cells:
+            return None
+        with self._server(config, block, directory) as server:
+            self._write_server_facts(directory, server)
+            for cell in cells:
                 cell_directory = directory.cell(cell)
                 spec = load_spec(
                     self.experiment,

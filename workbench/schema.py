@@ -32,4 +32,10 @@ def experiment_schema() -> dict[str, Any]:
         "additionalProperties": {"anyOf": [{"$ref": "#/$defs/Server"}, {"$ref": "#/$defs/RunningServer"}]},
         "minProperties": 1,
     }
+    # Short forms that are read before validation.
+    loads = schema["properties"]["loads"]
+    loads["anyOf"] = [{"$ref": loads.pop("$ref")}, {"const": "capacity"}]
+    find = definitions["PairsSection"]["properties"]["find"]
+    number = {key: find.pop(key) for key in ("type", "exclusiveMinimum", "exclusiveMaximum") if key in find}
+    find["anyOf"] = [number, {"type": "string", "pattern": r"^\s*[0-9.]+%\s*$"}]
     return schema

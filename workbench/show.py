@@ -13,9 +13,12 @@ from rich.text import Text
 
 from accounting.percentiles import sample_floor
 from accounting.verdicts import Verdict
+from workbench.capacity_confirmed import capacity_sentence
 from workbench.engine_warnings import engine_warnings
 from workbench.experiment import Experiment
 from workbench.headline import direction, headline, notice
+from workbench.loads import CAPACITY, level_label
+from workbench.pair_count import fixed_pairs, wanted_blocks
 from workbench.quality.beside_arms import quality_rows
 from workbench.quality.shown import quality_lines
 from workbench.run_directory import RunDirectory
@@ -29,8 +32,7 @@ def results(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
     measures = run.read_json("measures.json")
     costs = run.read_json("cost.json")
     comparison = run.read_json("comparison.json")
-    plan = run.plan()
-    unfinished = [block.block_id for block in plan.blocks if run.finished(block) is None]
+    unfinished = [b.block_id for b in wanted_blocks(run, experiment) if run.finished(b) is None]
     return {
         "run": str(run.path),
         "name": experiment.name,
@@ -41,6 +43,8 @@ def results(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
         "price": costs["price"],
         "slo": experiment.slo.model_dump(),
         "baseline": comparison["baseline"],
+        "pairs": fixed_pairs(run),
+        "capacities": comparison.get("capacities", []),
         "quality": quality_rows(run, experiment),
         "warnings": [warning.sentence for warning in engine_warnings(run, experiment)],
         "cells": [
@@ -69,7 +73,7 @@ def _cell(measured: Cell, cost: Cell) -> Cell:
         ),
     ]
     keys = (
-        "arm", "workload", "streams", "repeat", "block", "requests", "failed", "output_tokens",
+        "arm", "workload", "load", "streams", "rate_per_s", "repeat", "block", "requests", "failed", "output_tokens",
         "token_source", "prompt_tokens", "window_s", "output_tokens_per_s",
     )  # fmt: skip
     return {
@@ -103,7 +107,7 @@ def usd(value: float | None) -> str:
 #: Header, justification, and whether the column stays on a narrow terminal.
 _COLUMNS = (
     ("workload", "left", True),
-    ("streams", "right", True),
+    ("load", "right", True),
     ("arm", "left", True),
     ("rep", "right", True),
     ("tok/s", "right", True),
@@ -128,11 +132,17 @@ def table(document: dict[str, Any], *, width: int = 140) -> Group:
     rows = [row for arm in document["arms"].values() for row in arm["against_baseline"]]
     if rows:
         parts += [Text(), _comparison_table(rows, document["baseline"], narrow=width < NARROW)]
+    parts += [Text(f"  {line}", style="dim") for line in _latency_lines(rows)]
+    if document["capacities"]:
+        parts += [Text(), Text("Capacity under the SLO", style="bold")]
+        parts += [Text(f"  {capacity_sentence(row)}") for row in document["capacities"]]
     if (quality := quality_lines(document["quality"])) is not None:
         parts += [Text(), quality]
     parts += [Text(), Text(document["headline"], style="bold")]
     if document["notice"]:
         parts.append(Text(document["notice"]))
+    if document["pairs"] is not None:
+        parts.append(Text(f"Pairs: {document['pairs']['sentence']}."))
     if document["unfinished_blocks"]:
         parts.append(Text(f"Not finished: {', '.join(document['unfinished_blocks'])}.", style="yellow"))
     parts += [Text(f"Warning: {warning}", style="yellow") for warning in document["warnings"]]
@@ -154,12 +164,12 @@ def _cell_table(cells: list[Cell], *, narrow: bool) -> Table:
     for (name, justify, _), keep in zip(_COLUMNS, kept, strict=True):
         if keep:
             shown.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    ordered = sorted(cells, key=lambda c: (c["workload"], c["streams"], c["repeat"], c["arm"]))
+    ordered = sorted(cells, key=lambda c: (c["workload"], _rank(c), c["repeat"], c["arm"]))
     previous = None
     for cell in ordered:
-        if previous not in (None, (cell["workload"], cell["streams"])):
+        if previous not in (None, (cell["workload"], cell["load"])):
             shown.add_section()
-        previous = (cell["workload"], cell["streams"])
+        previous = (cell["workload"], cell["load"])
         shown.add_row(*itertools.compress(_cell_row(cell), kept))
     return shown
 
@@ -168,7 +178,7 @@ def _cell_row(cell: Cell) -> list[str]:
     verdict = cell["verdict"]
     return [
         cell["workload"],
-        str(cell["streams"]),
+        _load(cell),
         cell["arm"],
         str(cell["repeat"]),
         _number(cell["output_tokens_per_s"], ".1f"),
@@ -185,6 +195,20 @@ def _cell_row(cell: Cell) -> list[str]:
     ]
 
 
+def _rank(cell: Cell) -> float:
+    """Loads in the order of their size; at capacity arms stay together, however different their loads are."""
+    return 0.0 if cell["load"] == CAPACITY else float(cell["streams"] or cell["rate_per_s"])
+
+
+def _load(cell: Cell) -> str:
+    """At capacity with the number that it means for this arm."""
+    if cell["load"] != CAPACITY:
+        return str(cell["load"])
+    if cell["streams"] is not None:
+        return f"capacity: {level_label('streams', cell['streams'])}"
+    return f"capacity: {level_label('rate', cell['rate_per_s'])}"
+
+
 def _verdict(word: str) -> str:
     return word if word == Verdict.VALID else f"[yellow]{word}[/yellow]"
 
@@ -199,7 +223,7 @@ def _milliseconds(value_s: float | None) -> str:
 
 def _comparison_table(rows: list[dict[str, Any]], baseline: str, *, narrow: bool) -> Table:
     shown = Table(
-        title=f"Cost of 1k output tokens divided by {baseline}'s (below 1 is cheaper)",
+        title=f"{rows[0]['title']} divided by {baseline}'s (below 1 is cheaper)",
         title_justify="left",
         header_style="bold",
         box=SIMPLE_HEAD,
@@ -207,17 +231,17 @@ def _comparison_table(rows: list[dict[str, Any]], baseline: str, *, narrow: bool
         collapse_padding=True,
         pad_edge=False,
     )
-    columns = ("arm", "workload", "streams", "ratio", "each pair", "interval", "all pairs say", "verdict")
+    columns = ("arm", "workload", "load", "ratio", "each pair", "interval", "all pairs say", "verdict")
     kept = [name != "interval" or not narrow for name in columns]
     for name in itertools.compress(columns, kept):
         shown.add_column(name, no_wrap=True)
-    said = {"paid": "it paid", "lost": "it lost", "mixed": "pairs disagree", "unknown": DASH}
+    said = {"fixed": DASH, "paid": "it paid", "lost": "it lost", "mixed": "pairs disagree", "unknown": DASH}
     for row in rows:
         interval = row["interval"]
         values = (
             row["arm"],
             row["workload"],
-            str(row["streams"]),
+            row["load"],
             _number(row["cost_ratio"], ".3f"),
             ", ".join(f"{ratio:.3f}" for ratio in row["pair_ratios"]) or DASH,
             DASH if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
@@ -228,6 +252,17 @@ def _comparison_table(rows: list[dict[str, Any]], baseline: str, *, narrow: bool
     return shown
 
 
+def _latency_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """At fixed offered rates: what is compared there instead of cost."""
+    return [
+        f"{row['arm']} on {row['workload']} at {row['load']}: {one['title']} {_number(one['ratio'], '.3f')} "
+        f"({DASH if one['interval'] is None else '{:.3f} to {:.3f}'.format(*one['interval'])}), {one['word']}"
+        for row in rows
+        for one in row["latencies"]
+        if one["ratio"] is not None
+    ]
+
+
 def _footnotes(cells: list[Cell]) -> list[Text]:
     """Why a cell is not valid, each reason once; reasons of mere dashes are left to `show --json`."""
     notes: dict[str, None] = {}
@@ -235,7 +270,7 @@ def _footnotes(cells: list[Cell]) -> list[Text]:
         if cell["verdict"]["throughput"] != Verdict.VALID:
             parts = (cell["reason"] or "").split("; ")
             findings = [p for p in parts if not p.startswith(("tails:", *_WHY_NO_SPECULATION))]
-            place = f"{cell['arm']}, {cell['workload']}, {cell['streams']} streams, repeat {cell['repeat']}"
+            place = f"{cell['arm']}, {cell['workload']}, {cell['load']}, repeat {cell['repeat']}"
             notes[f"{place}: {'; '.join(findings)}"] = None
     if any(cell["verdict"]["tails"] == Verdict.TOO_SHORT for cell in cells):
         notes[

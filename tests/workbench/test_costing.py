@@ -4,7 +4,9 @@ from typing import Any
 import pytest
 
 from accounting.prices import Price
-from workbench.costing import price_cell
+from workbench.compared_arms import Question
+from workbench.costing import _compared, price_cell
+from workbench.loads import Level
 
 PRICE = Price(3.6, "declared", date(2026, 11, 22))
 
@@ -41,3 +43,47 @@ def test_a_server_that_has_no_counters_is_priced_by_its_usage() -> None:
     nothing = price_cell(cell(**only, output_tokens=None), PRICE)
     assert nothing["usd_per_1k_output_tokens"] is None
     assert nothing["reason"] == "no counters"
+
+
+def run_cell(
+    arm: str, repeat: int, load: str, cost: float, **changes: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    quantiles = {"p50": 0.01 / cost, "p95": None, "samples": 20, "reason": "20 samples"}
+    measured = {
+        "arm": arm, "workload": "chat", "load": load, "repeat": repeat, "ttft_s": quantiles, "tpot_s": quantiles,
+        "verdict": {"throughput": "valid", "tails": "too_short"}, **changes,
+    }  # fmt: skip
+    return measured, {"usd_per_1k_output_tokens": cost, "usd_per_1k_slo_output_tokens": 2 * cost * cost}
+
+
+def compared(level: Level, **changes: Any) -> dict[str, Any]:
+    dice = iter((1.0, 1.01, 0.99, 1.0))
+    cells = {}
+    for repeat in range(1, 5):
+        noise = next(dice)
+        for arm, cost in (("plain", 1.0), ("fast", 0.8 * noise)):
+            pair = run_cell(arm, repeat, level.label, cost, **(changes if arm == "fast" else {}))
+            cells[arm, "chat", level.label, repeat] = pair
+    return _compared(cells, ("fast", "plain"), ("chat", level), Question(0.0, 1, range(1, 5)))
+
+
+def test_at_equal_streams_all_tokens_count_and_at_capacity_those_within_the_slo() -> None:
+    assert compared(Level("streams", 4.0))["cost_ratio"] == pytest.approx(0.8, rel=0.01)
+    at_capacity = compared(Level("streams", None))
+    assert at_capacity["cost_ratio"] == pytest.approx(0.64, rel=0.02)
+    assert (at_capacity["metric"], at_capacity["word"]) == ("slo_cost", "cheaper")
+
+
+def test_an_arm_whose_capacity_was_refuted_wins_nothing() -> None:
+    row = compared(Level("streams", None), floor_missed="misses the floor of 95%")
+    assert row["word"] == "too few blocks"
+    assert "misses the floor" in row["reason"]
+
+
+def test_at_a_fixed_rate_latency_is_compared() -> None:
+    row = compared(Level("rate", 2.0))
+    assert (row["word"], row["interval"]) == ("equal by construction", None)
+    assert "every arm that keeps up costs the same" in row["reason"]
+    latencies = {one["metric"]: one for one in row["latencies"]}
+    assert latencies["ttft_p50"]["word"] == "slower"
+    assert latencies["ttft_p95"]["ratio"] is None

@@ -1,6 +1,7 @@
 from typing import Any
 
 from workbench.headline import direction, headline, notice
+from workbench.loads import level_label
 
 
 def row(ratios: list[float], streams: int = 1, interval: tuple[float, float] | None = None) -> dict[str, Any]:
@@ -8,7 +9,9 @@ def row(ratios: list[float], streams: int = 1, interval: tuple[float, float] | N
     return {
         "arm": "ngram",
         "workload": "copy",
-        "streams": streams,
+        "load": level_label("streams", streams),
+        "word": "too few blocks",
+        "latencies": [],
         "pair_ratios": ratios,
         "interval": interval,
         "speedup": None if mean is None else 1 / mean,

@@ -1,0 +1,165 @@
+"""Fixes the number of pairs of a run, once its pilot is measured, and stops it before the budget is exceeded."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from accounting.comparison import MINIMUM_PAIRS, Comparison
+from accounting.pairs_needed import pairs_needed
+from workbench.compare_metrics import METRICS, cost_metric
+from workbench.compared_arms import Cells, Question, Row, cells_by_key, paired_row
+from workbench.costing import price_cell
+from workbench.experiment import Experiment
+from workbench.measures import measured_cells
+from workbench.pairs import PairsSection
+from workbench.plan import BlockPlan
+from workbench.run_directory import RunDirectory, write_json
+
+PAIRS = "pairs.json"
+
+
+def counted_repeats(run: RunDirectory, experiment: Experiment) -> range:
+    """The repeats that are compared; empty while a pilot has not fixed them."""
+    if experiment.pairs is None:
+        last = experiment.repeats
+        if (fixed := fixed_pairs(run)) is not None:
+            last = min(last, fixed["pairs"])
+        return range(1, last + 1)
+    fixed = fixed_pairs(run)
+    first = experiment.pairs.pilot + 1
+    return range(first, first + (0 if fixed is None else fixed["pairs"]))
+
+
+def wanted_blocks(run: RunDirectory, experiment: Experiment) -> tuple[BlockPlan, ...]:
+    """The blocks of the plan that this run is to measure: with a pilot not all that were laid out."""
+    counted = counted_repeats(run, experiment)
+    last = counted[-1] if counted else (experiment.pairs.pilot if experiment.pairs else 0)
+    return tuple(block for block in run.plan().blocks if block.repeat <= last)
+
+
+def fixed_pairs(run: RunDirectory) -> dict[str, Any] | None:
+    """What was fixed, None where nothing was."""
+    path = run.path / PAIRS
+    return run.read_json(PAIRS) if path.exists() else None
+
+
+def fix_pairs(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
+    """Fix the number of pairs from the pilot and the budget, once: what pairs.json says stays."""
+    if (fixed := fixed_pairs(run)) is not None:
+        return fixed
+    section = experiment.pairs
+    assert section is not None
+    cells = _pilot_cells(run, experiment)
+    family = max(1, len(experiment.arms) - 1)
+    needed = [_needed(row, section.find, family) for row in _pilot_rows(cells, experiment, section)]
+    known = [one["pairs"] for one in needed if one["pairs"] is not None]
+    wanted = max(known) if len(known) == len(needed) else section.most
+    count, limit = min((wanted, "pilot"), (section.most, "most"), key=lambda pair: pair[0])
+    spent_s, round_s = spent(run), _round_s(run, experiment)
+    if experiment.budget is not None:
+        left_s = experiment.budget.seconds(experiment.price.usd_per_hour) - spent_s
+        affordable = max(0, math.floor(left_s / round_s))
+        if affordable < count:
+            count, limit = affordable, "budget"
+    document = {
+        "pilot": section.pilot,
+        "find": section.find,
+        "needed": needed,
+        "pairs": count,
+        "limited_by": limit,
+        "spent_hours": spent_s / 3600,
+        "hours_of_a_pair": round_s / 3600,
+        "sentence": _sentence(section, wanted, count, limit, round_s * experiment.price.to_price().usd_per_s),
+    }
+    write_json(run.path / PAIRS, document)
+    return document
+
+
+def stop_for_budget(run: RunDirectory, experiment: Experiment, next_repeat: int) -> str:
+    """Why the next pair is not begun; empty where there is budget for it. What it says is then written down."""
+    if experiment.budget is None or next_repeat <= 1:
+        return ""
+    left_s = experiment.budget.seconds(experiment.price.usd_per_hour) - spent(run)
+    round_s = _round_s(run, experiment)
+    if left_s >= round_s:
+        return ""
+    pilot = 0 if experiment.pairs is None else experiment.pairs.pilot
+    done = max(0, next_repeat - 1 - pilot)
+    reason = (
+        f"the budget ends here: {max(left_s, 0) / 3600:.2f} h are left and another pair takes {round_s / 3600:.2f} h; "
+        f"{done} pairs are compared"
+    )
+    document = fixed_pairs(run) or {"pilot": pilot}
+    document |= {"pairs": done, "limited_by": "budget", "sentence": reason}
+    write_json(run.path / PAIRS, document)
+    return reason
+
+
+def spent(run: RunDirectory) -> float:
+    """Seconds that servers were held in all attempts so far, finished or not."""
+    total = 0.0
+    for path in (run.path / "blocks").glob("*/block.json"):
+        total += json.loads(path.read_text(encoding="utf-8")).get("held_s") or 0.0
+    return total
+
+
+def _round_s(run: RunDirectory, experiment: Experiment) -> float:
+    """Seconds of one pair, or of one block of every arm: the mean of each arm's finished blocks."""
+    total = 0.0
+    for arm in experiment.arms:
+        held = [
+            json.loads((attempt.path / "block.json").read_text(encoding="utf-8")).get("held_s") or 0.0
+            for block in run.plan().blocks
+            if block.arm == arm and (attempt := run.finished(block)) is not None
+        ]
+        total += sum(held) / len(held) if held else 0.0
+    return max(total, 1e-9)
+
+
+def _pilot_cells(run: RunDirectory, experiment: Experiment) -> Cells:
+    measured = measured_cells(run, experiment)
+    price = experiment.price.to_price()
+    return cells_by_key(measured, [price_cell(cell, price) for cell in measured])
+
+
+def _pilot_rows(cells: Cells, experiment: Experiment, section: PairsSection) -> list[Row]:
+    question = Question(section.find, repeats=range(1, section.pilot + 1))
+    return [
+        paired_row(
+            cells,
+            METRICS[cost_metric(level.label)],
+            (arm, experiment.baseline_arm),
+            (w, level.label),
+            question,
+        )
+        for arm in experiment.arms
+        if arm != experiment.baseline_arm
+        for w in experiment.workloads
+        for level in experiment.loads.levels
+    ]
+
+
+def _needed(row: Row, find: float, family: int) -> dict[str, Any]:
+    place = {"arm": row.arm, "workload": row.place[0], "load": row.place[1]}
+    assert isinstance(row.found, Comparison)
+    ratios = row.found.pair_ratios
+    if len(ratios) < 2:
+        return {**place, "sd": None, "pairs": None, "reason": f"{len(ratios)} valid pairs in the pilot"}
+    found = pairs_needed([math.log(r) for r in ratios], find, family=family)
+    reason = None if found.careful_pairs is not None else "more than can be reckoned with"
+    return {**place, "sd": found.sd, "pairs": found.careful_pairs, "reason": reason}
+
+
+def _sentence(section: PairsSection, wanted: int, count: int, limit: str, usd_per_pair: float) -> str:
+    why = {
+        "pilot": f"the pilot's {section.pilot} pairs ask for them",
+        "most": f"the pilot asks for {wanted}, `pairs.most` allows no more",
+        "budget": f"the pilot asks for {wanted}, the budget allows no more",
+    }[limit]
+    few = f"; below {MINIMUM_PAIRS} nothing can be told" if count < MINIMUM_PAIRS else ""
+    return (
+        f"{count} pairs to find a change of {section.find:.1%} in 80 % of tries: {why} "
+        f"(${usd_per_pair:.3g} a pair){few}"
+    )
