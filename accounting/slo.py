@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from accounting import latency
+import numpy as np
+
+from accounting import latency_columns
 from accounting.missing import Measured, measured, not_measured
+from accounting.record_columns import Bools, Records, as_columns, total
 from accounting.records import RequestRecord
 
 
@@ -23,23 +25,27 @@ class Slo:
     attainment_floor: float = 0.95
 
     def met_by(self, record: RequestRecord) -> bool:
-        """Whether this request met every limit. A failed request never does.
+        """Whether this request met every limit."""
+        return bool(self.met([record])[0])
+
+    def met(self, records: Records) -> Bools:
+        """Which requests met every limit. A failed request never does.
 
         A limit whose statistic does not exist for this answer is decided by what is known: an answer of a
         single chunk has no TPOT and cannot break that limit; a censored first token is judged by its
         upper bound.
         """
-        if not record.ok:
-            return False
-        first_token_s = latency.ttft_s(record)
-        if first_token_s is None and record.first_text_s is not None:
-            first_token_s = record.first_text_s - record.intended_send_s
+        columns = as_columns(records)
         limits = (
-            (self.ttft_s, first_token_s),
-            (self.tpot_s, latency.tpot_s(record)),
-            (self.e2e_s, latency.e2e_s(record)),
+            (self.ttft_s, columns.first_text_s - columns.intended_send_s),
+            (self.tpot_s, latency_columns.tpots_s(columns)),
+            (self.e2e_s, latency_columns.e2es_s(columns)),
         )
-        return all(limit is None or statistic is None or statistic <= limit for limit, statistic in limits)
+        met = columns.ok
+        for limit, statistic in limits:
+            if limit is not None:
+                met &= np.isnan(statistic) | (statistic <= limit)
+        return met
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +56,14 @@ class Attainment:
     tokens: Measured
 
 
-def attainment(records: Sequence[RequestRecord], slo: Slo) -> Attainment:
+def attainment(records: Records, slo: Slo) -> Attainment:
     """Attainment over the requests sent inside a window."""
-    if not records:
+    columns = as_columns(records)
+    if not len(columns):
         nothing = not_measured("no request was sent inside the window")
         return Attainment(nothing, nothing)
-    met = [record for record in records if slo.met_by(record)]
-    tokens = sum(record.completion_tokens or 0 for record in records)
-    met_tokens = sum(record.completion_tokens or 0 for record in met)
+    met = slo.met(columns)
+    tokens = total(columns.completion_tokens)
+    met_tokens = total(columns.completion_tokens[met])
     share = measured(met_tokens / tokens) if tokens else not_measured("no tokens were delivered")
-    return Attainment(measured(len(met) / len(records)), share)
+    return Attainment(measured(int(met.sum()) / len(columns)), share)
