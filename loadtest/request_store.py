@@ -18,7 +18,6 @@ import duckdb
 import numpy as np
 
 from accounting.errors import LoadError
-from accounting.record_columns import KERNEL, OUTCOMES, UNKNOWN, RecordColumns
 from accounting.records import Chunks, Outcome, Phase, RequestRecord
 from loadtest.record_spool import CHUNK_COLUMNS, COLUMNS
 
@@ -94,55 +93,15 @@ def iterate_records(parquet: Path) -> Iterator[RequestRecord]:
         LoadError: if the file is missing or damaged.
     """
     names = (*COLUMNS, *CHUNK_COLUMNS)
-    with _reading(parquet) as connection:
+    with reading(parquet) as connection:
         cursor = connection.execute(f"SELECT {', '.join(names)} FROM read_parquet(?)", [str(parquet)])
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
             for row in rows:
                 yield _record(dict(zip(names, row, strict=True)))
 
 
-def read_columns(parquet: Path) -> RecordColumns:
-    """Read every record as columns, in the order of intended sends: a million in about a second.
-
-    Raises:
-        LoadError: if the file is missing or damaged.
-    """
-    with _reading(parquet) as connection:
-        rows = connection.execute(_ROWS, [str(parquet)]).fetchnumpy()
-        events = connection.execute(_EVENTS, [str(parquet)]).fetchnumpy()
-    counts = rows.pop("events")
-    columns = RecordColumns(
-        **{name: np.asarray(values) for name, values in rows.items()},
-        starts=np.concatenate(([0], np.cumsum(counts))),
-        events=Chunks(**{name: np.asarray(values) for name, values in events.items()}),
-    )
-    sends = columns.intended_send_s
-    return columns if (sends[1:] >= sends[:-1]).all() else columns.take(np.argsort(sends, kind="stable"))
-
-
-#: Nothing is NULL in what these select, so that every column comes as a plain array.
-_ROWS = f"""
-SELECT phase = '{Phase.MEASURED}' AS measured,
-    list_position({[str(outcome) for outcome in OUTCOMES]}, outcome)::TINYINT - 1::TINYINT AS outcome,
-    prompt_id, prompt_repeat::BIGINT AS prompt_repeat, turn::BIGINT AS turn,
-    intended_send_s, coalesce(sent_s, 'nan') AS sent_s, end_s,
-    {", ".join(
-        f"coalesce({name}::BIGINT, {UNKNOWN}) AS {name}"
-        for name in ("http_status", "prompt_tokens", "completion_tokens", "token_ids_count", "expected_tokens")
-    )},
-    clock = '{KERNEL}' AS kernel_clock, coalesce(first_text_s, 'nan') AS first_text_s, first_text_censored,
-    unstamped_reads::BIGINT AS unstamped_reads, coalesce(len(chunk_at_s), 0)::BIGINT AS events
-FROM read_parquet(?)
-"""  # fmt: skip
-_EVENTS = """
-SELECT at_s, tokens, censored, coalesce(lag_s, 'nan'::FLOAT) AS lag_s
-FROM (SELECT unnest(chunk_at_s) AS at_s, unnest(chunk_tokens) AS tokens, unnest(chunk_censored) AS censored,
-    unnest(chunk_lag_s) AS lag_s FROM read_parquet(?))
-"""
-
-
 @contextmanager
-def _reading(parquet: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def reading(parquet: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose errors are told as the file's."""
     try:
         with duckdb.connect() as connection:

@@ -20,7 +20,7 @@ from accounting.evidence import CellFacts, sent_inside
 from accounting.record_columns import RecordColumns
 from accounting.trend import MINIMUM_VALUES
 from accounting.window_series import MOST_BINS
-from loadtest.request_store import read_columns
+from loadtest.request_columns import read_columns
 from serving.endpoints import MetricsPage
 from serving.scrape import parse_page
 from workbench.cell import IDLE_AFTER, IDLE_BEFORE, WINDOW_END, WINDOW_START
