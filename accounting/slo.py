@@ -8,7 +8,7 @@ import numpy as np
 
 from accounting import latency_columns
 from accounting.missing import Measured, measured, not_measured
-from accounting.record_columns import Bools, Records, as_columns, total
+from accounting.record_columns import Bools, RecordColumns, Records, Seconds, as_columns, total
 from accounting.records import RequestRecord
 
 
@@ -36,16 +36,21 @@ class Slo:
         upper bound.
         """
         columns = as_columns(records)
-        limits = (
-            (self.ttft_s, columns.first_text_s - columns.intended_send_s),
-            (self.tpot_s, latency_columns.tpots_s(columns)),
-            (self.e2e_s, latency_columns.e2es_s(columns)),
-        )
         met = columns.ok
-        for limit, statistic in limits:
+        limits = (self.ttft_s, self.tpot_s, self.e2e_s)
+        for limit, values in zip(limits, statistics(columns), strict=True):
             if limit is not None:
-                met &= np.isnan(statistic) | (statistic <= limit)
+                met &= np.isnan(values) | (values <= limit)
         return met
+
+
+def statistics(columns: RecordColumns) -> tuple[Seconds, Seconds, Seconds]:
+    """TTFT, TPOT and E2E of each answer as an SLO judges them, seconds; NaN for one that does not exist."""
+    return (
+        columns.first_text_s - columns.intended_send_s,
+        latency_columns.tpots_s(columns),
+        latency_columns.e2es_s(columns),
+    )
 
 
 @dataclass(frozen=True, slots=True)
