@@ -5,10 +5,9 @@ An end of text before the declared length, or a server that ignores `ignore_eos`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from accounting.records import RequestRecord
+from accounting.record_columns import UNKNOWN, Records, as_columns, total
 
 #: Share of answers of another length, or of tokens more or fewer in sum, from which lengths have drifted.
 TOLERATED_SHARE = 0.01
@@ -29,22 +28,19 @@ class LengthCheck:
     reason: str
 
 
-def check_lengths(records: Iterable[RequestRecord]) -> LengthCheck:
+def check_lengths(records: Records) -> LengthCheck:
     """Compare every answered request that declared its length with what `usage` says."""
-    pairs = [
-        (r.completion_tokens, r.expected_tokens)
-        for r in records
-        if r.ok and r.completion_tokens is not None and r.expected_tokens is not None
-    ]
-    shorter = sum(got < wanted for got, wanted in pairs)
-    longer = sum(got > wanted for got, wanted in pairs)
-    tokens, expected = sum(got for got, _ in pairs), sum(wanted for _, wanted in pairs)
+    columns = as_columns(records)
+    declared = columns.ok & (columns.completion_tokens != UNKNOWN) & (columns.expected_tokens != UNKNOWN)
+    got, wanted = columns.completion_tokens[declared], columns.expected_tokens[declared]
+    checked, shorter, longer = len(got), int((got < wanted).sum()), int((got > wanted).sum())
+    tokens, expected = total(got), total(wanted)
     reason = ""
-    if pairs and (
-        shorter + longer > TOLERATED_SHARE * len(pairs) or abs(tokens - expected) > TOLERATED_SHARE * expected
+    if checked and (
+        shorter + longer > TOLERATED_SHARE * checked or abs(tokens - expected) > TOLERATED_SHARE * expected
     ):
         reason = (
-            f"{shorter} answers ended before their declared length and {longer} after it, of {len(pairs)}: "
+            f"{shorter} answers ended before their declared length and {longer} after it, of {checked}: "
             f"{tokens} tokens instead of {expected}"
         )
-    return LengthCheck(len(pairs), shorter, longer, expected, tokens, reason)
+    return LengthCheck(checked, shorter, longer, expected, tokens, reason)

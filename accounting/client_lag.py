@@ -10,15 +10,13 @@ relative to what is measured: docs/verdicts.md says why.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accounting import latency
-from accounting.records import RequestRecord
+from accounting import latency, latency_columns
+from accounting.record_columns import KERNEL, USER, RecordColumns, Records, as_columns, there, total
 
 FLOOR_S = 0.001
 P99_FLOOR_S = 0.005
@@ -57,24 +55,27 @@ class ClientLag:
     unstamped_reads: int
 
 
-def one_clock(records: Sequence[RequestRecord]) -> tuple[str | None, list[RequestRecord]]:
+def one_clock(records: Records) -> tuple[str | None, RecordColumns]:
     """The clock of most answered records, and the records stamped by it: two clocks never share a distribution.
 
     Records without any event carry no stamp and are kept.
     """
-    counted = Counter(r.clock for r in records if len(r.chunks))
-    if not counted:
-        return None, list(records)
-    clock = max(counted, key=lambda name: (counted[name], name == "kernel"))
-    return clock, [r for r in records if r.clock == clock or not len(r.chunks)]
+    columns = as_columns(records)
+    answered, kernel = latency_columns.answered(columns), columns.kernel_clock
+    if not answered.any():
+        return None, columns
+    by_kernel = 2 * int((answered & kernel).sum()) >= int(answered.sum())
+    return KERNEL if by_kernel else USER, columns.take((kernel == by_kernel) | ~answered)
 
 
-def client_lag(records: Sequence[RequestRecord]) -> ClientLag:
+def client_lag(records: Records) -> ClientLag:
     """Measure the client on the requests of a window. By one clock: give what `one_clock` kept."""
-    clock = next((r.clock for r in records if len(r.chunks)), None)
-    lags = all_lags_s(records)
-    sends = np.array([lag for r in records if (lag := latency.send_lag_s(r)) is not None])
-    first = [r.first_text_censored for r in records if r.ok and r.first_text_s is not None]
+    columns = as_columns(records)
+    stamped = columns.kernel_clock[latency_columns.answered(columns)]
+    clock = None if not len(stamped) else KERNEL if stamped[0] else USER
+    lags = latency_columns.lags_s(columns)
+    sends = there(latency_columns.send_lags_s(columns))
+    first = columns.first_text_censored[columns.ok & ~np.isnan(columns.first_text_s)]
     return ClientLag(
         clock=clock,
         lag_mean_s=float(lags.mean(dtype=np.float64)) if len(lags) else None,
@@ -83,16 +84,10 @@ def client_lag(records: Sequence[RequestRecord]) -> ClientLag:
         send_mean_s=float(sends.mean()) if len(sends) else None,
         send_p50_s=_quantile(sends, 0.5),
         send_p99_s=_quantile(sends, 0.99) if len(sends) >= MINIMUM_FOR_P99 else None,
-        censored_share=latency.censored_share(records),
-        voided_ttft_share=sum(first) / len(first) if first else None,
-        unstamped_reads=sum(r.unstamped_reads for r in records),
+        censored_share=latency.censored_share(columns),
+        voided_ttft_share=int(first.sum()) / len(first) if len(first) else None,
+        unstamped_reads=total(columns.unstamped_reads),
     )
-
-
-def all_lags_s(records: Sequence[RequestRecord]) -> NDArray[np.float32]:
-    """The lag of every event; empty by the client's own clock."""
-    parts = [latency.client_lags_s(r) for r in records]
-    return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
 
 def client_findings(lag: ClientLag, *, e2e_p50_s: float | None) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accounting import latency
+from accounting import latency_columns
 from accounting.answer_length import LengthCheck, check_lengths
 from accounting.client_lag import (
     ClientLag,
@@ -23,7 +23,7 @@ from accounting.client_lag import (
     rate_finding,
 )
 from accounting.host_noise import HostNoise, HostSample, host_noise
-from accounting.records import Phase, RequestRecord
+from accounting.record_columns import RecordColumns, Records, Seconds, as_columns, there
 from accounting.saturation import Saturation, saturation
 from accounting.steady_window import Steadiness, steadiness
 from accounting.verdicts import CellEvidence
@@ -53,8 +53,8 @@ class WindowFindings:
     with the clock that most were stamped by (`left_out` have another one and are in no latency).
     """
 
-    in_window: list[RequestRecord]
-    timed: list[RequestRecord]
+    in_window: RecordColumns
+    timed: RecordColumns
     series: WindowSeries
     throughput: Steadiness
     tpot: Steadiness
@@ -71,16 +71,19 @@ class WindowFindings:
         return len(self.in_window) - len(self.timed)
 
 
-def sent_inside(records: Sequence[RequestRecord], start_s: float, end_s: float) -> list[RequestRecord]:
+def sent_inside(records: Records, start_s: float, end_s: float) -> RecordColumns:
     """The measured requests that belong to a window: by their intended send."""
-    return [r for r in records if r.phase is Phase.MEASURED and start_s <= r.intended_send_s < end_s]
+    columns = as_columns(records)
+    sends = columns.intended_send_s
+    return columns.take(columns.measured & (start_s <= sends) & (sends < end_s))
 
 
-def find(records: Sequence[RequestRecord], start_s: float, end_s: float, known: CellFacts) -> WindowFindings:
+def find(records: Records, start_s: float, end_s: float, known: CellFacts) -> WindowFindings:
     """Look at a window from every side. `evidence` lacks what only the caller knows (reconciliation, caches...)."""
-    in_window = sent_inside(records, start_s, end_s)
+    columns = as_columns(records)
+    in_window = sent_inside(columns, start_s, end_s)
     _, timed = one_clock(in_window)
-    series = window_series(records, bin_edges(start_s, end_s))
+    series = window_series(columns, bin_edges(start_s, end_s))
     throughput, tpot, ttft = (
         steadiness(values, name)
         for values, name in (
@@ -93,20 +96,21 @@ def find(records: Sequence[RequestRecord], start_s: float, end_s: float, known: 
     lengths, full = check_lengths(in_window), _saturation(series, known)
     gated = (tpot,) if known.rate_changes else (throughput, tpot)
     medians = {
-        "ttft_p50_s": _median([v for r in timed if (v := latency.ttft_s(r)) is not None]),
-        "tpot_p50_s": _median([v for r in timed if (v := latency.tpot_s(r)) is not None]),
+        "ttft_p50_s": _median(latency_columns.ttfts_s(timed)),
+        "tpot_p50_s": _median(latency_columns.tpots_s(timed)),
     }
-    e2e_p50_s = _median([v for r in timed if (v := latency.e2e_s(r)) is not None])
+    e2e_p50_s = _median(latency_columns.e2es_s(timed))
+    ended_inside = (start_s <= columns.end_s) & (columns.end_s < end_s)
     too_fast = rate_finding(float(series.tokens_per_s.mean()), known.calibrated_tokens_per_s)
     evidence = CellEvidence(
         window_s=end_s - start_s,
         streams=known.streams,
         offered_rate_per_s=known.offered_rate_per_s,
         in_flight=float(series.in_flight.mean()),
-        completions=sum(r.ok and start_s <= r.end_s < end_s for r in records),
+        completions=int((columns.ok & ended_inside).sum()),
         requests=len(in_window),
-        failed=sum(not r.ok for r in in_window),
-        repeated_prompts=sum(r.prompt_repeat > 0 for r in in_window),
+        failed=int((~in_window.ok).sum()),
+        repeated_prompts=int((in_window.prompt_repeat > 0).sum()),
         declared_lengths=lengths.reason,
         client=tuple(filter(None, [*client_findings(client, e2e_p50_s=e2e_p50_s), too_fast])),
         client_tails=tuple(client_tail_findings(client, **medians)),
@@ -129,8 +133,9 @@ def _saturation(series: WindowSeries, known: CellFacts) -> Saturation | None:
     )
 
 
-def _median(values: Sequence[float]) -> float | None:
-    return float(np.median(values)) if values else None
+def _median(values: Seconds) -> float | None:
+    known = there(values)
+    return float(np.median(known)) if len(known) else None
 
 
 def plain_findings(found: WindowFindings) -> dict[str, Any]:

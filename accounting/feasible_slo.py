@@ -8,10 +8,11 @@ are put back, one after the other, in the order TTFT, TPOT, E2E.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
-from accounting.records import RequestRecord
+import numpy as np
+
+from accounting.record_columns import RecordColumns, Records, Seconds, as_columns
 from accounting.slo import Slo, statistics
 
 LIMITS = ("ttft_s", "tpot_s", "e2e_s")
@@ -19,14 +20,15 @@ LIMITS = ("ttft_s", "tpot_s", "e2e_s")
 DIGITS = 2
 
 
-def nearest_feasible(records: Sequence[RequestRecord], slo: Slo) -> Slo | None:
+def nearest_feasible(records: Records, slo: Slo) -> Slo | None:
     """The SLO of the same floor with the least loosened limits that these answers meet; the given one if they meet it.
 
     None where so many requests failed that no limit helps, or without requests.
     """
-    needed = math.ceil(round(slo.attainment_floor * len(records), 9))
-    ratios = sorted(_ratio(record, slo) for record in records)
-    if not ratios or math.isinf(factor := ratios[max(needed, 1) - 1]):
+    columns = as_columns(records)
+    needed = max(1, math.ceil(round(slo.attainment_floor * len(columns), 9)))
+    ratios = np.sort(_ratios(columns, slo))
+    if not len(ratios) or math.isinf(factor := float(ratios[needed - 1])):
         return None
     if factor <= 1:
         return slo
@@ -35,16 +37,18 @@ def nearest_feasible(records: Sequence[RequestRecord], slo: Slo) -> Slo | None:
     )
     for name in LIMITS:
         tighter = replace(loosened, **{name: getattr(slo, name)})
-        if sum(tighter.met_by(record) for record in records) >= needed:
+        if int(tighter.met(columns).sum()) >= needed:
             loosened = tighter
     return loosened
 
 
-def _ratio(record: RequestRecord, slo: Slo) -> float:
-    if not record.ok:
-        return math.inf
-    pairs = zip((slo.ttft_s, slo.tpot_s, slo.e2e_s), statistics(record), strict=True)
-    return max((value / limit for limit, value in pairs if limit and value is not None), default=0.0)
+def _ratios(columns: RecordColumns, slo: Slo) -> Seconds:
+    """Largest statistic over its limit, of each answer."""
+    largest = np.zeros(len(columns))
+    for limit, values in zip((slo.ttft_s, slo.tpot_s, slo.e2e_s), statistics(columns), strict=True):
+        if limit is not None:
+            largest = np.fmax(largest, values / limit)
+    return np.where(columns.ok, largest, np.inf)
 
 
 def _round_up(value: float) -> float:

@@ -6,19 +6,16 @@ Milliseconds, because people and other tools compare them so. A percentile below
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accounting import latency
-from accounting.client_lag import all_lags_s
+from accounting import latency_columns
 from accounting.evidence import CellFacts, find, plain_findings
 from accounting.percentiles import quoted
-from accounting.records import Phase, RequestRecord
+from accounting.record_columns import OUTCOMES, RecordColumns, Records, as_columns, there
 from accounting.stated_tokens import tokens_between
 from accounting.verdicts import judge
 
@@ -27,7 +24,7 @@ OWN_CLOCK = "stamped by the client's own clock, which cannot know its lag"
 
 
 def summarise(
-    records: Sequence[RequestRecord],
+    records: Records,
     start_s: float,
     end_s: float,
     known: CellFacts,
@@ -54,7 +51,8 @@ def summarise(
     """
     if end_s <= start_s:
         raise ValueError(f"a window of {end_s - start_s} s holds nothing")
-    found = find(records, start_s, end_s, known)
+    columns = as_columns(records)
+    found = find(columns, start_s, end_s, known)
     latencies = {
         f"{name}_ms": _milliseconds(quoted(samples)) for name, samples in latency_samples(found.timed).items()
     }
@@ -70,7 +68,7 @@ def summarise(
     verdict = (
         judge(evidence) if minimum_window_s is None else judge(evidence, minimum_window_s=minimum_window_s)
     )
-    tokens = tokens_between(records, start_s, end_s)
+    tokens = tokens_between(columns, start_s, end_s)
     window_s = end_s - start_s
     return {
         "requests": len(found.in_window),
@@ -94,54 +92,50 @@ def summarise(
             "acceptance": None if verdict.acceptance is None else str(verdict.acceptance),
         },
         "reason": verdict.reason or None,
-        "accounted": accounted(records),
+        "accounted": accounted(columns),
         "findings": plain_findings(found),
     }
 
 
-def latency_samples(records: Sequence[RequestRecord]) -> dict[str, NDArray[np.float64]]:
-    """TTFT, TPOT, chunk gap and E2E of every request that has one, seconds."""
-    of: dict[str, Callable[[RequestRecord], float | None]] = {
-        "ttft": latency.ttft_s,
-        "tpot": latency.tpot_s,
-        "e2e": latency.e2e_s,
-    }
-    samples = {
-        name: np.array([v for r in records if (v := measure(r)) is not None]) for name, measure in of.items()
-    }
-    return {**samples, "chunk_gap": all_gaps_s(records)}
-
-
-def all_gaps_s(records: Sequence[RequestRecord]) -> NDArray[np.float64]:
-    """Every gap between two stamped events of answered requests: failures are in no latency."""
-    parts = [latency.chunk_gaps_s(r) for r in records if r.ok]
-    return np.concatenate(parts) if parts else np.empty(0)
-
-
-def send_lags_s(records: Sequence[RequestRecord]) -> NDArray[np.float64]:
-    """Actual minus intended send of every request that was sent, seconds."""
-    return np.array([lag for r in records if (lag := latency.send_lag_s(r)) is not None])
-
-
-def no_running_count(records: Sequence[RequestRecord]) -> bool:
-    """Whether answers have events and none of these says how many tokens there were so far."""
-    counts = [r.chunks.tokens for r in records if r.ok and len(r.chunks)]
-    return bool(counts) and all((tokens < 0).all() for tokens in counts)
-
-
-def accounted(records: Sequence[RequestRecord]) -> dict[str, Any]:
-    """Every request once: by phase and, of the measured ones, by how they ended."""
-    measured = [r for r in records if r.phase is Phase.MEASURED]
+def latency_samples(records: Records) -> dict[str, NDArray[np.float64]]:
+    """TTFT, TPOT, E2E and chunk gap of every request that has one, seconds: failures are in no latency."""
+    columns = as_columns(records)
     return {
-        "all": len(records),
-        "warm_up": len(records) - len(measured),
-        "measured": len(measured),
-        "by_outcome": dict(sorted(Counter(str(r.outcome) for r in measured).items())),
+        "ttft": there(latency_columns.ttfts_s(columns)),
+        "tpot": there(latency_columns.tpots_s(columns)),
+        "e2e": there(latency_columns.e2es_s(columns)),
+        "chunk_gap": latency_columns.gaps_s(columns.take(columns.ok)),
     }
 
 
-def _client_lag_ms(records: Sequence[RequestRecord], clock: str | None) -> dict[str, Any]:
-    lags = _milliseconds(quoted(all_lags_s(records)))
+def send_lags_s(records: Records) -> NDArray[np.float64]:
+    """Actual minus intended send of every request that was sent, seconds."""
+    return there(latency_columns.send_lags_s(as_columns(records)))
+
+
+def no_running_count(records: Records) -> bool:
+    """Whether answers have events and none of these says how many tokens there were so far."""
+    columns = as_columns(records)
+    tokens = columns.take(columns.ok).events.tokens
+    return bool(len(tokens)) and bool((tokens < 0).all())
+
+
+def accounted(records: Records) -> dict[str, Any]:
+    """Every request once: by phase and, of the measured ones, by how they ended."""
+    columns = as_columns(records)
+    measured = columns.outcome[columns.measured]
+    counts = np.bincount(measured, minlength=len(OUTCOMES)).tolist()
+    ended = {str(outcome): count for outcome, count in zip(OUTCOMES, counts, strict=True) if count}
+    return {
+        "all": len(columns),
+        "warm_up": len(columns) - len(measured),
+        "measured": len(measured),
+        "by_outcome": dict(sorted(ended.items())),
+    }
+
+
+def _client_lag_ms(records: RecordColumns, clock: str | None) -> dict[str, Any]:
+    lags = _milliseconds(quoted(latency_columns.lags_s(records)))
     del lags["p95"]
     if not lags["samples"] and clock == "user":
         lags["reason"] = OWN_CLOCK

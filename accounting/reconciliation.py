@@ -8,12 +8,13 @@ no `usage` states: they widen equality to a stated bound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from accounting import metric_names as names
 from accounting.counters import CounterChange
-from accounting.records import RequestRecord
+from accounting.record_columns import UNKNOWN, Records, as_columns, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,7 @@ class Reconciliation:
     reason: str  # empty when reconciled
 
 
-def reconcile(
-    records: Sequence[RequestRecord], change: CounterChange, *, max_output_tokens: int
-) -> Reconciliation:
+def reconcile(records: Records, change: CounterChange, *, max_output_tokens: int) -> Reconciliation:
     """Compare all records of a cell, warm-up included, with the counters from idle to idle.
 
     Args:
@@ -45,15 +44,18 @@ def reconcile(
     Raises:
         ValueError: if the counters were reset in between.
     """
-    complete = [r for r in records if r.completion_tokens is not None]
-    usage_output = sum(r.completion_tokens or 0 for r in complete)
-    usage_prompt = sum(r.prompt_tokens or 0 for r in complete)
+    columns = as_columns(records)
+    complete = columns.completion_tokens != UNKNOWN
+    usage_output = total(columns.completion_tokens)
+    usage_prompt = total(columns.prompt_tokens[complete])
     server_output = round(change.increase(names.GENERATION_TOKENS))
     server_prompt = round(change.increase(names.PROMPT_TOKENS))
-    unknown = sum(1 for r in records if not r.ok and r.sent_s is not None and r.http_status in (None, 200))
+    accepted = (columns.http_status == UNKNOWN) | (columns.http_status == 200)
+    unknown = int((~columns.ok & ~np.isnan(columns.sent_s) & accepted).sum())
     bound = unknown * max_output_tokens
-    checked = [r for r in complete if r.token_ids_count is not None and r.ok]
-    differ = sum(1 for r in checked if r.token_ids_count != r.completion_tokens)
+    with_ids = complete & (columns.token_ids_count != UNKNOWN) & columns.ok
+    checked = int(with_ids.sum())
+    differ = int((columns.token_ids_count != columns.completion_tokens)[with_ids].sum())
     problems = []
     if not 0 <= server_output - usage_output <= bound:
         problems.append(
@@ -63,15 +65,15 @@ def reconcile(
     if usage_prompt != server_prompt and not unknown:
         problems.append(f"the server counted {server_prompt} prompt tokens, usage says {usage_prompt}")
     if differ:
-        problems.append(f"{differ} of {len(checked)} answers returned another number of token ids than usage")
-    if not complete:
+        problems.append(f"{differ} of {checked} answers returned another number of token ids than usage")
+    if not complete.any():
         problems.append("no answer stated its usage")
     return Reconciliation(
         usage_output_tokens=usage_output,
         server_output_tokens=server_output,
         usage_prompt_tokens=usage_prompt,
         server_prompt_tokens=server_prompt,
-        token_ids_checked=len(checked),
+        token_ids_checked=checked,
         token_ids_differ=differ,
         bound=bound,
         reconciled=not problems,

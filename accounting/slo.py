@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from accounting import latency
+import numpy as np
+
+from accounting import latency_columns
 from accounting.missing import Measured, measured, not_measured
+from accounting.record_columns import Bools, RecordColumns, Records, Seconds, as_columns, total
 from accounting.records import RequestRecord
 
 
@@ -35,24 +37,32 @@ class Slo:
         )
 
     def met_by(self, record: RequestRecord) -> bool:
-        """Whether this request met every limit. A failed request never does.
+        """Whether this request met every limit."""
+        return bool(self.met([record])[0])
+
+    def met(self, records: Records) -> Bools:
+        """Which requests met every limit. A failed request never does.
 
         A limit whose statistic does not exist for this answer is decided by what is known: an answer of a
         single chunk has no TPOT and cannot break that limit; a censored first token is judged by its
         upper bound.
         """
-        if not record.ok:
-            return False
-        limits = zip((self.ttft_s, self.tpot_s, self.e2e_s), statistics(record), strict=True)
-        return all(limit is None or statistic is None or statistic <= limit for limit, statistic in limits)
+        columns = as_columns(records)
+        met = columns.ok
+        limits = (self.ttft_s, self.tpot_s, self.e2e_s)
+        for limit, values in zip(limits, statistics(columns), strict=True):
+            if limit is not None:
+                met &= np.isnan(values) | (values <= limit)
+        return met
 
 
-def statistics(record: RequestRecord) -> tuple[float | None, float | None, float | None]:
-    """TTFT, TPOT and E2E of an answer as an SLO judges them, seconds; None for one that does not exist."""
-    first_token_s = latency.ttft_s(record)
-    if first_token_s is None and record.first_text_s is not None:
-        first_token_s = record.first_text_s - record.intended_send_s
-    return first_token_s, latency.tpot_s(record), latency.e2e_s(record)
+def statistics(columns: RecordColumns) -> tuple[Seconds, Seconds, Seconds]:
+    """TTFT, TPOT and E2E of each answer as an SLO judges them, seconds; NaN for one that does not exist."""
+    return (
+        columns.first_text_s - columns.intended_send_s,
+        latency_columns.tpots_s(columns),
+        latency_columns.e2es_s(columns),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +78,14 @@ def fewest_answers(floor: float) -> int:
     return min(1000, math.ceil(round(1 / (1 - floor), 9))) if floor < 1 else 1000
 
 
-def attainment(records: Sequence[RequestRecord], slo: Slo) -> Attainment:
+def attainment(records: Records, slo: Slo) -> Attainment:
     """Attainment over the requests sent inside a window."""
-    if not records:
+    columns = as_columns(records)
+    if not len(columns):
         nothing = not_measured("no request was sent inside the window")
         return Attainment(nothing, nothing)
-    met = [record for record in records if slo.met_by(record)]
-    tokens = sum(record.completion_tokens or 0 for record in records)
-    met_tokens = sum(record.completion_tokens or 0 for record in met)
+    met = slo.met(columns)
+    tokens = total(columns.completion_tokens)
+    met_tokens = total(columns.completion_tokens[met])
     share = measured(met_tokens / tokens) if tokens else not_measured("no tokens were delivered")
-    return Attainment(measured(len(met) / len(records)), share)
+    return Attainment(measured(int(met.sum()) / len(columns)), share)

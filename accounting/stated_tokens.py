@@ -5,32 +5,40 @@ There is no second count to reconcile with, so what rests on this is marked unre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
+from numpy.typing import NDArray
 
-from accounting.records import RequestRecord
+from accounting.record_columns import UNKNOWN, RecordColumns, Records, as_columns
 
 
-def tokens_between(records: Sequence[RequestRecord], start_s: float, end_s: float) -> float | None:
+def tokens_between(records: Records, start_s: float, end_s: float) -> float | None:
     """Tokens that arrived in [start_s, end_s) by the answers' usage; None if no answer states any.
 
     Where the server states a running count with its events, tokens count when their event arrived. Elsewhere an
     answer's tokens are spread evenly from its first text to its end: only answers that cross an edge depend on it.
     """
-    stated = [record for record in records if record.completion_tokens is not None]
-    if not stated:
+    columns = as_columns(records)
+    stated = columns.take(columns.completion_tokens != UNKNOWN)
+    if not len(stated):
         return None
-    return sum(_tokens_until(record, end_s) - _tokens_until(record, start_s) for record in stated)
+    return float(sum((_tokens_until(stated, end_s) - _tokens_until(stated, start_s)).tolist()))
 
 
-def _tokens_until(record: RequestRecord, at_s: float) -> float:
-    chunks = record.chunks
-    counted = chunks.tokens >= 0
-    if counted.any():
-        return float(chunks.tokens[counted & (chunks.at_s < at_s)].max(initial=0))
-    begin_s = record.first_text_s if record.first_text_s is not None else record.end_s
-    total = float(record.completion_tokens or 0)
-    if at_s >= record.end_s:
-        return total
-    if at_s <= begin_s:
-        return 0.0
-    return total * (at_s - begin_s) / (record.end_s - begin_s)
+def _tokens_until(records: RecordColumns, at_s: float) -> NDArray[np.float64]:
+    """Tokens of each request that had arrived by then."""
+    tokens = records.events.tokens
+    request = np.repeat(np.arange(len(records)), records.event_counts)
+    counted = np.zeros(len(records), np.bool_)
+    counted[request[tokens >= 0]] = True
+    so_far = np.zeros(len(records), np.int64)
+    there = (tokens >= 0) & (records.events.at_s < at_s)
+    np.maximum.at(so_far, request[there], tokens[there])
+    return np.where(counted, so_far, _spread_evenly(records, at_s))
+
+
+def _spread_evenly(records: RecordColumns, at_s: float) -> NDArray[np.float64]:
+    begin_s = np.where(np.isnan(records.first_text_s), records.end_s, records.first_text_s)
+    whole = records.completion_tokens.astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):  # an answer without length is there or not
+        part = whole * (at_s - begin_s) / (records.end_s - begin_s)
+    return np.where(at_s >= records.end_s, whole, np.where(at_s <= begin_s, 0.0, part))

@@ -7,14 +7,13 @@ requests meant to be sent in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accounting import latency
-from accounting.records import RequestRecord
+from accounting import latency_columns
+from accounting.record_columns import UNKNOWN, RecordColumns, Records, as_columns
 
 #: Bins last a second at least, and there are at most sixty: an hour's are a minute long.
 SHORTEST_BIN_S = 1.0
@@ -47,13 +46,11 @@ def bin_edges(start_s: float, end_s: float) -> Series:
     return np.linspace(start_s, end_s, bins + 1)
 
 
-def window_series(records: Sequence[RequestRecord], edges_s: Series) -> WindowSeries:
+def window_series(records: Records, edges_s: Series) -> WindowSeries:
     """Cut what happened between the first and the last edge into bins."""
-    width_s = np.diff(edges_s)
-    tokens, decode_s, decoded = _token_columns(records, edges_s)
-    sends = np.array([r.intended_send_s for r in records])
-    ends = np.array([r.end_s for r in records])
-    ok = np.array([r.ok for r in records], dtype=bool)
+    columns, width_s = as_columns(records), np.diff(edges_s)
+    tokens, decode_s, decoded = _token_columns(columns, edges_s)
+    sends, ends, ok = columns.intended_send_s, columns.end_s, columns.ok
     middles = (edges_s[1:] + edges_s[:-1]) / 2
     in_flight = np.searchsorted(np.sort(sends), middles, "right") - np.searchsorted(
         np.sort(ends), middles, "right"
@@ -64,7 +61,7 @@ def window_series(records: Sequence[RequestRecord], edges_s: Series) -> WindowSe
         edges_s=edges_s,
         tokens_per_s=tokens / width_s,
         tpot_s=tpot_s,
-        ttft_s=_medians(((r.intended_send_s, latency.ttft_s(r)) for r in records), edges_s),
+        ttft_s=_medians(sends, latency_columns.ttfts_s(columns), edges_s),
         sent=_counts(sends, edges_s),
         answered=_counts(ends[ok], edges_s),
         failed=_counts(ends[~ok], edges_s),
@@ -72,33 +69,45 @@ def window_series(records: Sequence[RequestRecord], edges_s: Series) -> WindowSe
     )
 
 
-def _token_columns(records: Iterable[RequestRecord], edges_s: Series) -> tuple[Series, Series, Series]:
+def _token_columns(records: RecordColumns, edges_s: Series) -> tuple[Series, Series, Series]:
     """Per bin: tokens, seconds between events, tokens of all events but a request's first."""
     bins = len(edges_s) - 1
-    tokens, decode_s, decoded = np.zeros(bins), np.zeros(bins), np.zeros(bins)
-    start_s, end_s = edges_s[0], edges_s[-1]
-    per_s = bins / (end_s - start_s)
-    for record in records:
-        at_s = record.chunks.at_s
-        if not len(at_s) or at_s[-1] < start_s or at_s[0] >= end_s:
-            continue
-        first, last = np.searchsorted(at_s, (start_s, end_s))
-        brought = tokens_brought(record)[first:last]
-        where = np.minimum(((at_s[first:last] - start_s) * per_s).astype(np.int64), bins - 1)
-        tokens += np.bincount(where, brought, bins)
-        skip = int(first == 0)  # the first event's tokens came out of the prefill, not between two events
-        gaps_s = np.diff(at_s[max(first - 1, 0) : last])
-        decode_s += np.bincount(where[skip:], gaps_s, bins)
-        decoded += np.bincount(where[skip:], brought[skip:], bins)
-    return tokens, decode_s, decoded
+    at_s, start_s, end_s = records.events.at_s, edges_s[0], edges_s[-1]
+    inside = np.flatnonzero((at_s >= start_s) & (at_s < end_s))
+    if not len(inside):
+        return np.zeros(bins), np.zeros(bins), np.zeros(bins)
+    brought = tokens_brought(records)[inside]
+    where = np.minimum(((at_s[inside] - start_s) * (bins / (end_s - start_s))).astype(np.int64), bins - 1)
+    # Neighbours of one request and bin are added up first, then these sums in the order of requests.
+    first = np.zeros(len(at_s) + 1, np.bool_)
+    first[records.starts] = True
+    first = first[
+        inside
+    ]  # a request's first event: its tokens came out of the prefill, not between two events
+    request = np.repeat(np.arange(len(records)), records.event_counts)[inside]
+    begins = np.concatenate(([True], (np.diff(request) != 0) | (np.diff(where) != 0)))
+    run = np.cumsum(begins) - 1
+    gaps_s = np.where(first, 0.0, at_s[inside] - at_s[inside - 1])
+    return tuple(  # type: ignore[return-value]
+        np.bincount(where[begins], np.bincount(run, values), bins)
+        for values in (brought, gaps_s, np.where(first, 0.0, brought))
+    )
 
 
-def tokens_brought(record: RequestRecord) -> Series:
-    """Tokens that each event brought; spread evenly over the events where the server states only the sum."""
-    running = record.chunks.tokens
-    if len(running) and (running >= 0).all():
-        return np.diff(running, prepend=0).astype(float)
-    return np.full(len(running), (record.completion_tokens or 0) / max(len(running), 1))
+def tokens_brought(records: Records) -> Series:
+    """Tokens that each event brought; spread evenly over an answer's events where the server states only the sum."""
+    columns = as_columns(records)
+    running, starts, counts = columns.events.tokens, columns.starts, columns.event_counts
+    brought = np.diff(running, prepend=0).astype(float)
+    firsts = starts[:-1][counts > 0]
+    brought[firsts] = running[firsts]
+    if (running < 0).any():
+        silent = np.zeros(len(columns), np.bool_)
+        silent[np.repeat(np.arange(len(columns)), counts)[running < 0]] = True
+        stated = np.where(columns.completion_tokens == UNKNOWN, 0, columns.completion_tokens)
+        evenly = np.repeat(stated / np.maximum(counts, 1), counts)
+        brought = np.where(np.repeat(silent, counts), evenly, brought)
+    return brought
 
 
 def _counts(at_s: Series, edges_s: Series) -> Series:
@@ -106,12 +115,10 @@ def _counts(at_s: Series, edges_s: Series) -> Series:
     return counted.astype(float)
 
 
-def _medians(pairs: Iterable[tuple[float, float | None]], edges_s: Series) -> Series:
-    known = np.array([(at, value) for at, value in pairs if value is not None], dtype=float).reshape(-1, 2)
-    where = np.searchsorted(edges_s, known[:, 0], "right") - 1
-    return np.array(
-        [
-            float(np.median(known[where == i, 1])) if (where == i).any() else np.nan
-            for i in range(len(edges_s) - 1)
-        ]
-    )
+def _medians(at_s: Series, values: Series, edges_s: Series) -> Series:
+    there = ~np.isnan(values)
+    where = np.searchsorted(edges_s, at_s[there], "right") - 1
+    order = np.argsort(where, kind="stable")
+    cuts = np.searchsorted(where[order], np.arange(len(edges_s)))
+    parts = np.split(values[there][order], cuts)[1:-1]
+    return np.array([float(np.median(part)) if len(part) else np.nan for part in parts])

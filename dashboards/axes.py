@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dashboards.number_format import number
 
 COST_LOG_FROM = 5.0  # largest over smallest cost from which a linear axis would flatten the small ones
@@ -45,16 +48,19 @@ def money_axis(values: Sequence[float]) -> Axis:
     return _log_axis(min(positive) / 1.25, max(positive) * 1.25, "$")
 
 
-def time_axis(unit: str, samples: Sequence[float]) -> Axis:
+def time_axis(unit: str, samples: Sequence[float] | NDArray[np.floating]) -> Axis:
     """Time from zero, or logarithmic where the longest wait is far beyond the usual one."""
     title: Axis = {"text": unit, "standoff": 8}
-    positive = sorted(sample for sample in samples if sample > 0 and math.isfinite(sample))
-    if not positive:
+    values = np.asarray(samples, dtype=float)
+    positive = values[(values > 0) & np.isfinite(values)]
+    if not len(positive):
         return {"range": [0, 1], "title": title}
-    longest, usual = positive[-1], positive[len(positive) // 2]
+    middle = len(positive) // 2
+    shortest, longest = float(positive.min()), float(positive.max())
+    usual = float(np.partition(positive, middle)[middle])
     if longest / usual <= TIME_LOG_FROM:
         return {"range": [0, longest * 1.05], "title": title, "nticks": 6, "tickformat": ",.6~f"}
-    low = max(positive[0], longest / MAX_LOG_SPREAD)
+    low = max(shortest, longest / MAX_LOG_SPREAD)
     title["text"] = f"{unit}, log scale"
     return {**_log_axis(low / 1.1, longest * 1.1, ""), "title": title}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 MAX_POINTS = 160
 MARKED = (0.25, 0.5, 0.75)  # far from the tails: a curve's ends are too uncertain to put a mark on
@@ -19,13 +21,14 @@ class Curve:
     marked: list[int]  # indexes of the points that carry the arm's marker
 
 
-def empirical_curve(samples: Sequence[float], scale: float = 1.0) -> Curve:
+def empirical_curve(samples: Sequence[float] | NDArray[np.floating], scale: float = 1.0) -> Curve:
     """The share of samples at or below each value; thinned evenly when there are many.
 
     The smallest and the largest sample always stay: a tail that was measured is a tail that is drawn.
     """
-    ordered = sorted(sample * scale for sample in samples if math.isfinite(sample))
-    if not ordered:
+    values = np.asarray(samples, dtype=float)
+    ordered = np.sort(values[np.isfinite(values)] * scale)
+    if not len(ordered):
         return Curve([], [], [])
     ranks = _kept_ranks(len(ordered))
     x = [_rounded(ordered[0]), *(_rounded(ordered[rank]) for rank in ranks)]

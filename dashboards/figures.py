@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from accounting.verdicts import Verdict
 from dashboards.arm_style import ArmStyle
@@ -101,23 +103,26 @@ def latency_figure(
     data: ReportData, workload: str, streams: int, field: str, limit_s: float | None
 ) -> go.Figure:
     """Distribution of one latency, `field` of `Samples`, over the answered requests of every arm."""
-    samples: dict[str, Sequence[float]] = {}
+    samples: dict[str, NDArray[np.float64]] = {}
     for arm in data.arms:
         group = data.group(arm, workload, streams)
-        samples[arm] = getattr(group.samples if group else Samples(), field)
-    longest_s = max((s for values in samples.values() for s in values if usable(s)), default=0.0)
+        samples[arm] = np.asarray(getattr(group.samples if group else Samples(), field), dtype=float)
+    everything_s = np.concatenate(list(samples.values()))
+    longest_s = float(everything_s[np.isfinite(everything_s)].max(initial=0.0))
     scale, unit = (1000.0, "ms") if longest_s * 1000 <= MAX_MS else (1.0, "s")
     traces = [
-        _distribution(arm, style, samples[arm], scale, unit) for arm, style in styled(data) if samples[arm]
+        _distribution(arm, style, samples[arm], scale, unit)
+        for arm, style in styled(data)
+        if len(samples[arm])
     ]
-    axis = time_axis(unit, [s * scale for values in samples.values() for s in values])
+    axis = time_axis(unit, everything_s * scale)
     figure = drawn(traces, axis, share_axis())
     if limit_s is not None and _inside(limit_s * scale, axis):
         figure.add_vline(x=limit_s * scale, line={"dash": "dot", "width": 1.5})
     return figure
 
 
-def _distribution(arm: str, style: ArmStyle, samples: Sequence[float], scale: float, unit: str) -> Trace:
+def _distribution(arm: str, style: ArmStyle, samples: NDArray[np.float64], scale: float, unit: str) -> Trace:
     curve = empirical_curve(samples, scale)
     sizes = [9 if index in curve.marked else 0 for index in range(len(curve.x))]
     trace = arm_trace(arm, style, curve.x, curve.y)

@@ -13,9 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from accounting.errors import RunError
 
 ComparisonWord = Literal["cheaper", "dearer", "cannot tell", "too few blocks"]
+Seconds = Sequence[float] | NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,10 @@ class Comparison:
 class Samples:
     """Latency samples of answered requests in seconds, pooled over repeats, in any order."""
 
-    ttft_s: Sequence[float] = ()
-    tpot_s: Sequence[float] = ()
-    e2e_s: Sequence[float] = ()
-    chunk_gap_s: Sequence[float] = ()
+    ttft_s: Seconds = ()
+    tpot_s: Seconds = ()
+    e2e_s: Seconds = ()
+    chunk_gap_s: Seconds = ()
 
 
 @dataclass(frozen=True, slots=True)

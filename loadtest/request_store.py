@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,19 @@ def iterate_records(parquet: Path) -> Iterator[RequestRecord]:
         LoadError: if the file is missing or damaged.
     """
     names = (*COLUMNS, *CHUNK_COLUMNS)
+    with reading(parquet) as connection:
+        cursor = connection.execute(f"SELECT {', '.join(names)} FROM read_parquet(?)", [str(parquet)])
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            for row in rows:
+                yield _record(dict(zip(names, row, strict=True)))
+
+
+@contextmanager
+def reading(parquet: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose errors are told as the file's."""
     try:
         with duckdb.connect() as connection:
-            cursor = connection.execute(f"SELECT {', '.join(names)} FROM read_parquet(?)", [str(parquet)])
-            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-                for row in rows:
-                    yield _record(dict(zip(names, row, strict=True)))
+            yield connection
     except duckdb.BinderException as error:
         raise LoadError(
             f"{parquet} was written by an older kilotoken: {error}",

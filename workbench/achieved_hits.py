@@ -9,12 +9,14 @@ Without eviction the order hardly matters: every distinct block is computed once
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from accounting import metric_names
-from accounting.records import Phase, RequestRecord
+from accounting.record_columns import UNKNOWN, RecordColumns, as_columns
 from loadtest.workloads import Prompt, Workload
 from loadtest.workloads.prefix_hits import HitShare, implied_hit_share
 from workbench.cell_data import CellData
@@ -29,14 +31,16 @@ def achieved_hits(workload: Workload, data: CellData, kv: KvBlocks) -> dict[str,
     prompts = _exact_prompts(workload)
     if prompts is None:
         return None
-    sent = sorted((r for r in data.records if r.sent_s is not None), key=lambda r: r.sent_s or 0.0)
+    columns = as_columns(data.records)
+    columns = columns.take(~np.isnan(columns.sent_s))
+    sent = columns.take(np.argsort(columns.sent_s, kind="stable"))
     counted, reasons = _counted(data)
     document: dict[str, Any] = {
         "over": "idle to idle, warm-up included",
         "requests": len(sent),
-        "warm_up_requests": sum(r.phase is Phase.WARM_UP for r in sent),
-        "failed_requests": sum(not r.ok for r in sent),
-        "prompt_tokens": sum(len(prompts[r.prompt_id].token_ids or ()) for r in sent),
+        "warm_up_requests": int((~sent.measured).sum()),
+        "failed_requests": int((~sent.ok).sum()),
+        "prompt_tokens": sum(len(prompts[prompt_id].token_ids or ()) for prompt_id in sent.prompt_id),
         "block_tokens": kv.tokens,
         "capacity_blocks": kv.capacity,
         **counted,
@@ -80,7 +84,7 @@ def _counted(data: CellData) -> tuple[dict[str, Any], list[str]]:
 
 
 def _implied(
-    prompts: dict[str, Prompt], sent: Sequence[RequestRecord], kv: KvBlocks, capacity_blocks: int | None
+    prompts: dict[str, Prompt], sent: RecordColumns, kv: KvBlocks, capacity_blocks: int | None
 ) -> HitShare:
     assert kv.tokens is not None
     return implied_hit_share(
@@ -91,8 +95,8 @@ def _implied(
     )
 
 
-def _as_answered(prompts: dict[str, Prompt], sent: Sequence[RequestRecord]) -> Iterator[Prompt]:
+def _as_answered(prompts: dict[str, Prompt], sent: RecordColumns) -> Iterator[Prompt]:
     """Each prompt with the answer that it really got, which takes blocks too: warm-up answers are cut short."""
-    for record in sent:
-        prompt = prompts[record.prompt_id]
-        yield replace(prompt, output_tokens=record.completion_tokens or prompt.output_tokens)
+    for prompt_id, tokens in zip(sent.prompt_id, sent.completion_tokens.tolist(), strict=True):
+        prompt = prompts[prompt_id]
+        yield replace(prompt, output_tokens=prompt.output_tokens if tokens in (UNKNOWN, 0) else tokens)

@@ -166,7 +166,7 @@ def _why_no_slo(met: float | None, nearest: str | None, lowest: CellData | None)
     """Why no nearest SLO is given; None where one is, or where none is needed."""
     if met is not None or nearest:
         return None
-    if lowest is None or not lowest.in_window:
+    if lowest is None or not len(lowest.in_window):
         return "not known: no request was answered at the lowest load"
     if nearest is None:
         return "none: too many requests failed at the lowest load, whatever the limits"

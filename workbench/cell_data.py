@@ -17,10 +17,10 @@ from accounting import metric_names
 from accounting.counters import CounterChange, CounterSample, difference
 from accounting.errors import RunError
 from accounting.evidence import CellFacts, sent_inside
-from accounting.records import RequestRecord
+from accounting.record_columns import RecordColumns
 from accounting.trend import MINIMUM_VALUES
 from accounting.window_series import MOST_BINS
-from loadtest.request_store import read_records
+from loadtest.request_columns import read_columns
 from serving.endpoints import MetricsPage
 from serving.scrape import parse_page
 from workbench.capacity_found import at_its_load
@@ -36,8 +36,8 @@ class CellData:
 
     block: BlockPlan
     cell: CellPlan
-    records: list[RequestRecord]
-    in_window: list[RequestRecord]
+    records: RecordColumns
+    in_window: RecordColumns
     window_s: float
     window_edges_s: tuple[float, float]
     window_uncertainty_s: float
@@ -68,7 +68,7 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
             f"{directory.facts} cannot be read: {error}",
             hint=f"Remove {directory.path.parent.parent} and run the block again with --resume.",
         ) from error
-    records = read_records(directory.requests)
+    records = read_columns(directory.requests)
     if WINDOW_END not in facts["edges"]:
         raise RunError(f"{directory.facts} has no steady window: the cell did not finish.")
     start_s, end_s = (facts["edges"][name]["at_s"] for name in (WINDOW_START, WINDOW_END))

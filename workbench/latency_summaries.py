@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from accounting.client_lag import one_clock
 from accounting.load_summary import NO_RUNNING_COUNT, latency_samples, no_running_count
 from accounting.missing import Measured
 from accounting.percentiles import quoted
-from accounting.records import RequestRecord
+from accounting.record_columns import Records
 
 
-def latency_summaries(records: Sequence[RequestRecord]) -> dict[str, Any]:
+def latency_summaries(records: Records) -> dict[str, Any]:
     """ttft_s, tpot_s, e2e_s and chunk_gap_s of the requests that one clock stamped."""
     _, timed = one_clock(records)
     summaries = {f"{name}_s": quoted(samples) for name, samples in latency_samples(timed).items()}

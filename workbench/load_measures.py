@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 
 from accounting.evidence import CellFacts
 from accounting.load_summary import summarise
-from accounting.records import Phase, RequestRecord
+from accounting.record_columns import RecordColumns
 from loadtest.arrivals import RateProfile, achieved_arrivals
 from loadtest.config import ClosedLoop, LoadSpec, OpenLoop, Replay
 from loadtest.workloads import Workload
@@ -80,8 +80,9 @@ def _window(data: CellData, spec: LoadSpec) -> tuple[float, float]:
     """The window's edges. Where the requests were given (a number of them, a trace), all are inside, the first ones too."""
     start_s, end_s = data.window_edges_s
     if spec.stages.requests is not None or isinstance(spec.arrivals, Replay):
-        first = [r.intended_send_s for r in data.records if r.phase is Phase.MEASURED]
-        start_s = min([start_s, *first])
+        start_s = min(
+            start_s, float(data.records.intended_send_s[data.records.measured].min(initial=start_s))
+        )
     return start_s, end_s
 
 
@@ -111,8 +112,9 @@ def _about_load(spec: LoadSpec, workload: Workload) -> dict[str, Any]:
     return about
 
 
-def _arrivals(records: Sequence[RequestRecord]) -> dict[str, Any]:
+def _arrivals(records: RecordColumns) -> dict[str, Any]:
     """Intended against achieved arrivals of all measured requests."""
-    measured = [r for r in records if r.phase is Phase.MEASURED and r.turn == 0]
-    achieved = achieved_arrivals([r.intended_send_s for r in measured], [r.sent_s for r in measured])
+    first_turns = records.measured & (records.turn == 0)
+    sent = [None if math.isnan(s) else s for s in records.sent_s[first_turns].tolist()]
+    achieved = achieved_arrivals(records.intended_send_s[first_turns].tolist(), sent)
     return asdict(achieved) | {"share_sent": achieved.share_sent}

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
+
 from accounting import acceptance, metric_names
-from accounting.client_lag import all_lags_s
 from accounting.evidence import WindowFindings, find, plain_findings
+from accounting.latency_columns import lags_s
 from accounting.load_summary import send_lags_s
 from accounting.missing import not_measured
 from accounting.percentiles import quoted
 from accounting.reconciliation import reconcile
-from accounting.records import Phase
+from accounting.record_columns import UNKNOWN, RecordColumns
 from accounting.slo import attainment
 from accounting.stated_tokens import tokens_between
 from accounting.verdicts import POOLABLE, CellEvidence, judge
@@ -49,14 +51,14 @@ def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | No
         "repeat": repeat,
         "block": data.block.block_id,
         "requests": len(data.in_window),
-        "failed": sum(not r.ok for r in data.in_window),
+        "failed": int((~data.in_window.ok).sum()),
         "window_s": data.window_s,
         "window_uncertainty_s": data.window_uncertainty_s,
         **window_counters(data),
         **latencies,
         "clock": found.client.clock,
         "censored_chunk_share": found.client.censored_share,
-        "client_lag_s": quoted(all_lags_s(found.timed)),
+        "client_lag_s": quoted(lags_s(found.timed)),
         "send_lag_s": quoted(send_lags_s(data.in_window)),
         "slo_attainment": plain(attained.requests),
         "slo_token_share": plain(attained.tokens),
@@ -152,14 +154,20 @@ def _length_drift(data: CellData, baseline: CellData | None) -> float | None:
     """Mean answer length against the baseline's on the same prompts, as a share; None without common ones."""
     if baseline is None or baseline is data:
         return None
-    own, other = (
-        {r.prompt_id: r.completion_tokens for r in cell.records if r.ok and r.phase is Phase.MEASURED}
-        for cell in (data, baseline)
-    )
-    common = [p for p in own if own[p] and other.get(p)]
+    own, other = (_lengths(cell.records) for cell in (data, baseline))
+    common = [(tokens, theirs) for prompt, tokens in own.items() if tokens and (theirs := other.get(prompt))]
     if not common:
         return None
-    return sum(own[p] or 0 for p in common) / sum(other[p] or 0 for p in common) - 1.0
+    return sum(tokens for tokens, _ in common) / sum(theirs for _, theirs in common) - 1.0
+
+
+def _lengths(records: RecordColumns) -> dict[str, int]:
+    """Tokens of each measured prompt's last answer, 0 where it did not say."""
+    fit = records.ok & records.measured
+    tokens = records.completion_tokens[fit]
+    return dict(
+        zip(records.prompt_id[fit].tolist(), np.where(tokens == UNKNOWN, 0, tokens).tolist(), strict=True)
+    )
 
 
 def measured_cells(run: RunDirectory, experiment: Experiment) -> list[dict[str, Any]]:

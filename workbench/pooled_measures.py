@@ -8,6 +8,7 @@ from typing import Any
 from accounting import acceptance
 from accounting.counters import CounterChange
 from accounting.missing import not_measured
+from accounting.record_columns import concatenated
 from accounting.slo import Slo, attainment
 from workbench.cell_data import CellData
 from workbench.latency_summaries import latency_summaries, plain
@@ -25,7 +26,7 @@ def pool(cells: Sequence[CellData], slo: Slo) -> list[dict[str, Any]]:
 
 
 def _pooled(key: tuple[str, str, str], members: list[CellData], slo: Slo) -> dict[str, Any]:
-    records = [record for member in members for record in member.in_window]
+    records = concatenated([member.in_window for member in members])
     attained = attainment(records, slo)
     changes = [m.window for m in members if m.window is not None and not m.window.reset]
     unknown = members[0].metrics_error or "counters were reset in every repeat"
@@ -42,7 +43,7 @@ def _pooled(key: tuple[str, str, str], members: list[CellData], slo: Slo) -> dic
         "load": key[2],
         "repeats": len(members),
         "requests": len(records),
-        "failed": sum(not r.ok for r in records),
+        "failed": int((~records.ok).sum()),
         **latency_summaries(records),
         "slo_attainment": plain(attained.requests),
         "slo_token_share": plain(attained.tokens),

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from accounting import latency
 from accounting.cost import slo_cost, usd_per_1k_tokens
-from accounting.load_summary import all_gaps_s
+from accounting.load_summary import latency_samples
 from accounting.missing import Measured, not_measured
 from accounting.prices import Price
+from accounting.record_columns import concatenated
 from accounting.verdicts import POOLABLE
 from dashboards import report_data as shown
 from dashboards.report import render_report
@@ -92,7 +92,7 @@ def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], pric
             for quantile in ("p50", "p95")
         },
     }
-    records = [r for cell in cells if cell.key[:3] == key for r in cell.in_window]
+    records = concatenated([cell.in_window for cell in cells if cell.key[:3] == key])
     statistics: dict[str, Any] = {name: value.value for name, value in values.items()}
     return shown.Group(
         arm=pooled["arm"],
@@ -103,12 +103,7 @@ def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], pric
         requests=pooled["requests"],
         failed=pooled["failed"],
         acceptance_by_position=pooled["acceptance_by_position"],
-        samples=shown.Samples(
-            ttft_s=[v for r in records if (v := latency.ttft_s(r)) is not None],
-            tpot_s=[v for r in records if (v := latency.tpot_s(r)) is not None],
-            e2e_s=[v for r in records if (v := latency.e2e_s(r)) is not None],
-            chunk_gap_s=all_gaps_s(records).tolist(),
-        ),
+        samples=shown.Samples(**{f"{name}_s": values for name, values in latency_samples(records).items()}),
         reasons={name: value.reason for name, value in values.items() if value.reason},
     )
 

@@ -12,6 +12,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -21,6 +22,7 @@ from serving.fake_server.config import FakeServerConfig
 from serving.fake_server.fault_manual import fault_manual
 from serving.fake_server.fault_script import read_fault_script
 from serving.fake_server.faults import FaultScript
+from serving.fake_server.pace_noise import Pace, PaceNoise
 from serving.fake_server.server import serve
 from serving.fake_server.timing import Timing
 
@@ -60,6 +62,9 @@ def config_from_command_line(argv: Sequence[str], environ: Mapping[str, str]) ->
             max_concurrency=given.max_concurrency,
             jitter_s=given.jitter_s,
         ),
+        noise=PaceNoise(
+            block_noise=given.block_noise, step_noise=given.step_noise, life=given.life or _this_life()
+        ),
         faults=read_fault_script(given.faults) if given.faults else FaultScript(),
         num_speculative_tokens=draft_tokens,
         speculative_method=method,
@@ -81,6 +86,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ttft-s", type=float, default=pace.ttft_s, help="seconds to the first token")
     parser.add_argument("--tpot-s", type=float, default=pace.tpot_s, help="seconds per decode step")
     parser.add_argument("--jitter-s", type=float, default=pace.jitter_s, help="seconds either way, per step")
+    parser.add_argument(
+        "--block-noise", type=float, default=0.0, help="sd of log speed from one server life to the next"
+    )
+    parser.add_argument(
+        "--step-noise",
+        type=float,
+        default=0.0,
+        help="sd of log speed from one second to the next within a life",
+    )
+    parser.add_argument("--life", help="what noise is drawn from beside the seed; every start is another one")
     parser.add_argument("--tokens-per-chunk", help="a number, or a repeating list such as 1,4,2")
     parser.add_argument(
         "--max-concurrency", "--max-num-seqs", type=int, default=pace.max_concurrency,
@@ -139,7 +154,14 @@ def _api_key(name: str | None, environ: Mapping[str, str], in_place_of_vllm: boo
     return environ[name]
 
 
+def _this_life() -> str:
+    return f"{time.time_ns()}-{os.getpid()}"
+
+
 async def _serve_until_signalled(config: FakeServerConfig) -> None:
+    if config.noise.block_noise or config.noise.step_noise:
+        drawn = Pace(config.noise, config.seed).block
+        _print_line(f"INFO:     Pace noise of --life {config.noise.life}: log speed {drawn:+.4f}")
     loop = asyncio.get_running_loop()
     serving = asyncio.create_task(serve(config, ready=lambda _url: None, log=_print_line))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from accounting.errors import ConfigError
 from serving.fake_server.faults import FaultScript
+from serving.fake_server.pace_noise import PaceNoise
 from serving.fake_server.timing import Timing
 
 
@@ -22,6 +23,7 @@ class FakeServerConfig:
     host: str = "127.0.0.1"
     port: int = 0
     timing: Timing = field(default_factory=Timing)
+    noise: PaceNoise = field(default_factory=PaceNoise)
     faults: FaultScript = field(default_factory=FaultScript)
     natural_length: tuple[int, int] = (16, 64)
     num_speculative_tokens: int = 0

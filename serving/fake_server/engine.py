@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from serving.fake_server.answers import answer_words, natural_length, prompt_digest, token_id
 from serving.fake_server.config import FakeServerConfig
 from serving.fake_server.metrics_page import MetricsPage, RequestTimes
+from serving.fake_server.pace_noise import Pace
 from serving.fake_server.request_body import GenerationRequest
 from serving.fake_server.timing import deadlines_s, step_sizes
 
@@ -34,6 +35,7 @@ class Engine:
         self.config = config
         self.page = page
         self.clock = clock
+        self.pace = Pace(config.noise, config.seed)
         self.waiting = 0
         self._slots = asyncio.Semaphore(config.timing.max_concurrency)
         self._running: set[Generation] = set()
@@ -108,8 +110,12 @@ class Generation:
         self._ends_itself = not request.ignore_eos and natural <= request.max_tokens
         self._length = natural if self._ends_itself else request.max_tokens
         self._sizes = step_sizes(timing)
-        self._deadlines = deadlines_s(timing, random.Random(f"jitter {seed} {number}"))
         self._start_s = times.scheduled_s = engine.clock()
+        self._deadlines = deadlines_s(
+            timing,
+            random.Random(f"jitter {seed} {number}"),
+            lambda planned_s: engine.pace.speed_at(self._start_s + planned_s),
+        )
         # Prompts of another salt share no block, as in vLLM.
         self._cache_key = f"{request.cache_salt}/{self._digest}"
         self._hits = engine.cached_tokens(self._cache_key, len(request.prompt))

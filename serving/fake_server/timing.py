@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from accounting.errors import ConfigError
@@ -54,11 +54,16 @@ def step_sizes(timing: Timing) -> Iterator[int]:
     return itertools.chain((1,), itertools.cycle(timing.script))
 
 
-def deadlines_s(timing: Timing, rng: random.Random) -> Iterator[float]:
-    """Seconds after the slot at which each step is due; they never go backwards, however large the jitter."""
-    due_s = 0.0
+def deadlines_s(
+    timing: Timing, rng: random.Random, speed_at: Callable[[float], float] = lambda _planned_s: 1.0
+) -> Iterator[float]:
+    """Seconds after the slot at which each step is due; they never go backwards, however large the jitter.
+
+    `speed_at` gives the server's speed when a step begins, by seconds after the slot.
+    """
+    due_s = planned_s = 0.0
     for step in itertools.count():
-        planned_s = timing.ttft_s + step * timing.tpot_s
+        planned_s += (timing.tpot_s if step else timing.ttft_s) / speed_at(planned_s)
         moved_s = rng.uniform(-timing.jitter_s, timing.jitter_s) if timing.jitter_s else 0.0
         due_s = max(due_s, planned_s + moved_s)
         yield due_s

@@ -52,8 +52,8 @@ def test_the_sum_over_bins_is_the_number_of_tokens() -> None:
 def test_without_a_running_count_tokens_are_spread_over_the_events() -> None:
     counted = record([(0.5, 1), (1.0, 4)], completion_tokens=4)
     silent = replace(counted, chunks=Chunks.of(replace(c, tokens=None) for c in counted.chunks))
-    assert tokens_brought(counted).tolist() == [1, 3]
-    assert tokens_brought(silent).tolist() == [2, 2]
+    assert tokens_brought([counted]).tolist() == [1, 3]
+    assert tokens_brought([silent]).tolist() == [2, 2]
 
 
 def test_failures_are_counted_apart_and_nothing_gives_empty_bins() -> None:

@@ -1,13 +1,18 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from accounting.errors import LoadError
+from accounting.record_columns import as_columns
 from accounting.record_examples import failed, record
 from accounting.records import Chunk, Chunks, RequestRecord
 from loadtest.record_spool import RecordSpool
+from loadtest.request_columns import read_columns
 from loadtest.request_store import convert_to_parquet, merge_parquets, read_records
+from tests.accounting.test_record_columns import equal, mixed
 
 
 def write_json_lines(records: list[RequestRecord], path: Path) -> None:
@@ -30,10 +35,33 @@ def test_records_survive_the_way_through_json_lines_and_parquet(tmp_path: Path) 
     assert not lines.exists()
 
 
+def test_columns_are_the_records_in_the_order_of_sending(tmp_path: Path) -> None:
+    write_json_lines(mixed(3, 2500), tmp_path / "a.jsonl")
+    convert_to_parquet(tmp_path / "a.jsonl", tmp_path / "a.parquet")
+    columns = read_columns(tmp_path / "a.parquet")
+    assert equal(columns, as_columns(read_records(tmp_path / "a.parquet")))
+    assert len(columns) == 2500
+    assert (columns.intended_send_s[1:] >= columns.intended_send_s[:-1]).all()
+
+
+def test_what_is_unknown_or_missing_is_an_error_and_no_other_value(tmp_path: Path) -> None:
+    write_json_lines(mixed(3), tmp_path / "a.jsonl")
+    for number, (name, value) in enumerate((("outcome", "'no such'"), ("chunk_tokens", "chunk_tokens[2:]"))):
+        whole, bent = tmp_path / f"whole{number}.parquet", tmp_path / f"bent{number}.parquet"
+        shutil.copy(tmp_path / "a.jsonl", tmp_path / "b.jsonl")
+        convert_to_parquet(tmp_path / "b.jsonl", whole)
+        with duckdb.connect() as connection:
+            query = f"SELECT * REPLACE ({value} AS {name}) FROM read_parquet('{whole}')"
+            connection.execute(f"COPY ({query}) TO '{bent}' (FORMAT parquet)")
+        with pytest.raises(LoadError, match=f"missing values in {name.removeprefix('chunk_')}"):
+            read_columns(bent)
+
+
 def test_no_request_at_all_is_an_empty_table(tmp_path: Path) -> None:
     write_json_lines([], tmp_path / "a.jsonl")
     convert_to_parquet(tmp_path / "a.jsonl", tmp_path / "a.parquet")
     assert read_records(tmp_path / "a.parquet") == []
+    assert len(read_columns(tmp_path / "a.parquet")) == 0
 
 
 def test_missing_and_damaged_files_are_load_errors(tmp_path: Path) -> None:
@@ -43,8 +71,9 @@ def test_missing_and_damaged_files_are_load_errors(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="cannot be read"):
         convert_to_parquet(tmp_path / "bad.jsonl", tmp_path / "x.parquet")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
-    with pytest.raises(LoadError, match="cannot be read"):
-        read_records(tmp_path / "bad.parquet")
+    for read in (read_records, read_columns):
+        with pytest.raises(LoadError, match="cannot be read"):
+            read(tmp_path / "bad.parquet")
 
 
 def test_lags_censoring_and_unknown_counts_survive(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from accounting.errors import ConfigError
 from serving.fake_server import Timing
 from serving.fake_server.command import config_from_command_line
+from serving.fake_server.pace_noise import PaceNoise
 
 ROOT = Path(__file__).parents[2]
 VLLM_ARGV = [
@@ -83,6 +84,15 @@ def test_vllms_command_line_becomes_a_config() -> None:
     assert (config.model, config.max_model_len, config.api_key) == ("smol", 2048, "k")
     assert config.timing == Timing(tokens_per_chunk=(2, 7), max_concurrency=8)
     assert (config.draft_tokens, config.speculative_method) == (6, "ngram")
+
+
+def test_noise_is_drawn_anew_at_every_start_unless_the_life_is_named() -> None:
+    argv = ["--block-noise", "0.05", "--step-noise", "0.1"]
+    named = config_from_command_line([*argv, "--life", "r1"], {})
+    assert named.noise == PaceNoise(block_noise=0.05, step_noise=0.1, life="r1")
+    one, other = (config_from_command_line(argv, {}).noise.life for _ in range(2))
+    assert one
+    assert one != other
 
 
 def test_unknown_flags_are_errors_unless_in_place_of_vllm(capsys: pytest.CaptureFixture[str]) -> None:

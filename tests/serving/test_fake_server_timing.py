@@ -2,17 +2,22 @@
 
 import asyncio
 import itertools
+import math
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from accounting.errors import ConfigError
 from serving.fake_server import FakeServerConfig, RunningFakeServer, Timing
 from serving.fake_server.engine import Engine
 from serving.fake_server.metrics_page import MetricsPage
+from serving.fake_server.pace_noise import Pace, PaceNoise
 from serving.fake_server.request_body import read_text_request
 from serving.fake_server.timing import deadlines_s, step_sizes
 
@@ -118,3 +123,47 @@ def test_whole_answers_take_as_long_as_streamed_ones(client: httpx.Client) -> No
         body = {"prompt": "a", "max_tokens": 6, "ignore_eos": True}
         assert client.post(f"{server.url}/v1/completions", json=body).status_code == 200
         assert time.monotonic() - start_s >= 0.1
+
+
+def test_noise_is_the_same_for_the_same_life_and_seed() -> None:
+    noise = PaceNoise(block_noise=0.05, step_noise=0.1, life="r1")
+    first, again = (Pace(noise, 7) for _ in range(2))
+    speeds = [first.speed_at(100.5 + second) for second in range(50)]
+    assert speeds == [again.speed_at(100.5 + second) for second in range(50)]
+    assert first.speed_at(100.1) == first.speed_at(100.9), "all streams of a second share it"
+    assert len(set(speeds)) == 50
+    assert Pace(noise, 8).block != first.block != Pace(replace(noise, life="r2"), 7).block
+
+
+def test_lives_and_seconds_vary_by_the_standard_deviations_asked_for() -> None:
+    lives = [Pace(PaceNoise(block_noise=0.05, life=str(n)), 1).block for n in range(2000)]
+    assert np.mean(lives) == pytest.approx(0, abs=0.005)
+    assert np.std(lives) == pytest.approx(0.05, rel=0.06)
+    pace = Pace(PaceNoise(block_noise=0.05, step_noise=0.1, life="x"), 1)
+    seconds = np.log([pace.speed_at(float(n)) for n in range(2000)])
+    assert np.mean(seconds) == pytest.approx(pace.block, abs=0.01)
+    assert np.std(seconds) == pytest.approx(0.1, rel=0.06)
+
+
+def test_without_noise_the_scripted_pace_is_kept() -> None:
+    assert {Pace(PaceNoise(life="x"), 1).speed_at(n / 3) for n in range(100)} == {1.0}
+
+
+def test_steps_take_as_long_as_the_speed_says_when_they_begin() -> None:
+    """Twice as fast from the second second on: the step that begins there takes half as long."""
+    timing = Timing(ttft_s=0.5, tpot_s=0.25)
+    due = deadlines_s(timing, random.Random(0), lambda planned_s: 2.0 if planned_s >= 1.0 else 1.0)
+    assert list(itertools.islice(due, 5)) == pytest.approx([0.5, 0.75, 1.0, 1.125, 1.25])
+
+
+def test_a_slow_life_is_slow_on_the_wire(client: httpx.Client) -> None:
+    life = next(str(n) for n in range(99) if Pace(PaceNoise(block_noise=0.5, life=str(n)), 0).block < -0.5)
+    noise = PaceNoise(block_noise=0.5, life=life)
+    with RunningFakeServer(FakeServerConfig(timing=Timing(ttft_s=0, tpot_s=0.01), noise=noise)) as server:
+        _, events_s = arrivals_s(client, server, 31)
+    assert events_s[-1] >= 0.3 * math.exp(0.5)
+
+
+def test_noise_beyond_reason_is_refused() -> None:
+    with pytest.raises(ConfigError, match="block_noise is 5"):
+        PaceNoise(block_noise=5)
