@@ -25,6 +25,7 @@ from workbench.experiment import Experiment
 from workbench.latency_summaries import latency_summaries, plain
 from workbench.pooled_measures import pool
 from workbench.run_directory import RunDirectory, write_json
+from workbench.server_lives import with_answer_memory
 
 __all__ = ["CellData", "measure_cell", "read_cell", "write_measures"]
 
@@ -160,7 +161,7 @@ def _length_drift(data: CellData, baseline: CellData | None) -> float | None:
 
 def write_measures(run: RunDirectory, experiment: Experiment) -> list[CellData]:
     """Measure every finished cell into measures.json; returns the cells that may be pooled."""
-    cells = read_finished_cells(run)
+    cells = with_answer_memory(read_finished_cells(run))
     by_key = {cell.key: cell for cell in cells}
     measured = []
     for cell in cells:
