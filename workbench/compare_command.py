@@ -10,7 +10,7 @@ from typing import Any
 from accounting.errors import ConfigError, RunError
 from workbench.compare_document import adjusted, not_valid, resolved, row_document
 from workbench.compare_metrics import METRICS, Metric
-from workbench.compare_subjects import cells_of, check_arm, finished, near
+from workbench.compare_subjects import cells_of, check_arm, finished, model_notes, near
 from workbench.compare_two_runs import compare_two_runs
 from workbench.compared_arms import Cells, Question, paired_row
 from workbench.deciding_cost import deciding
@@ -87,7 +87,10 @@ def _one_run(
     if contenders == [against]:
         raise ConfigError(f"{against} cannot be compared with itself.", hint=_choose(arms, against))
     if not contenders:
-        raise RunError(f"{run.path} has one arm only, {against}: there is nothing to compare it with.")
+        raise RunError(
+            f"{run.path} has one arm only, {against}: there is nothing to compare it with.",
+            hint=f"Give its experiment a second arm, or name a second run: kilotoken compare {run.path} OTHER.",
+        )
     if experiment.repeats < 2:
         raise RunError(
             f"{run.path} has one block per arm: one pair says nothing of the noise between blocks.",
@@ -117,7 +120,7 @@ def _one_run(
         "cells_not_valid": not_valid(cells, [*contenders, against]),
         "resolved_differences": {arm: resolved(run, arm, run, against) for arm in contenders},
         "deciding": deciding(run, experiment, cells, shown, margin, (*contenders, against)),
-        "notes": [],
+        "notes": model_notes((run, experiment), contenders, against),
     }
 
 
