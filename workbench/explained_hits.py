@@ -30,8 +30,8 @@ _AT_ONCE = 8
 class ExplainedHits:
     """`tokens` that can be hit at most, None where it is not known (`reason` says why).
 
-    `prompt_tokens`: sum over the answered requests. `block_tokens` is 1 where the server does not say: no larger block
-    finds more.
+    `prompt_tokens`: sum over the answered requests. `block_tokens` is 1 where the server does not say, or may hit
+    parts of a block: no larger one finds more.
     """
 
     tokens: int | None
@@ -58,7 +58,8 @@ class SentRequest:
 
 def explained_hits(spec: LoadSpec, requests: Path, kv: KvBlocks, endpoints: ServerEndpoints) -> ExplainedHits:
     """The most that the requests of this file can have hit in a cache that was empty when the first was sent."""
-    sent, block_tokens = _sent(requests), kv.tokens or 1
+    sent = _sent(requests)
+    block_tokens = kv.tokens if kv.tokens is not None and kv.hits_whole_blocks else 1
     answered = sum(r.prompt_tokens or 0 for r in sent if r.ok)
     wanted = {r.prompt_id for r in sent}
     workload = load_workload(spec.workload, seed=spec.workload_seed)

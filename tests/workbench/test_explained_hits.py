@@ -46,7 +46,14 @@ def server() -> Iterator[RunningFakeServer]:
         yield running
 
 
-def asked(directory: Path, url: str, records: Sequence[RequestRecord], **lines: object) -> ExplainedHits:
+def asked(
+    directory: Path,
+    url: str,
+    records: Sequence[RequestRecord],
+    *,
+    kv: KvBlocks = KvBlocks(16, 100),  # noqa: B008 - frozen
+    **lines: object,
+) -> ExplainedHits:
     """What these requests explain; the workload is a file of the three texts."""
     workload = directory / "prompts.jsonl"
     rows = [{"prompt": text, **lines} for text in TEXTS]
@@ -58,7 +65,7 @@ def asked(directory: Path, url: str, records: Sequence[RequestRecord], **lines: 
     convert_to_parquet(directory / "lines.jsonl", directory / "requests.parquet")
     spec = load_spec(base_url=url, workload=str(workload))
     with ServerEndpoints(url) as endpoints:
-        return explained_hits(spec, directory / "requests.parquet", KvBlocks(16, 100), endpoints)
+        return explained_hits(spec, directory / "requests.parquet", kv, endpoints)
 
 
 def sent(number: int, turn: int = 0, **changes: object) -> RequestRecord:
@@ -71,6 +78,16 @@ def test_the_server_s_own_tokens_count_template_included(tmp_path: Path, server:
     """41 common tokens (a mark and 40 words) are two whole blocks; the first prompt must compute them."""
     found = asked(tmp_path, server.url, [sent(0), sent(1), sent(2)])
     assert found == ExplainedHits(32, 43 + 44 + 5, 16)
+
+
+@pytest.mark.parametrize(
+    "kv", [KvBlocks(reason="it does not say"), KvBlocks(16, 100, hits_whole_blocks=False)]
+)
+def test_where_blocks_are_unknown_or_parts_may_hit_every_common_token_counts(
+    tmp_path: Path, server: RunningFakeServer, kv: KvBlocks
+) -> None:
+    """A third prompt has the mark before its words in common."""
+    assert asked(tmp_path, server.url, [sent(0), sent(1), sent(2)], kv=kv).tokens == 41 + 1
 
 
 def test_a_failed_request_may_have_hit_and_is_in_no_sum_of_answered_tokens(
