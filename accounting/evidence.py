@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from accounting import latency_columns
 from accounting.answer_length import LengthCheck, check_lengths
+from accounting.answer_memory import AnswerMemory
 from accounting.client_lag import (
     ClientLag,
     client_findings,
@@ -23,6 +24,7 @@ from accounting.client_lag import (
     rate_finding,
 )
 from accounting.host_noise import HostNoise, HostSample, host_noise
+from accounting.prefix_hits import PrefixHits
 from accounting.record_columns import RecordColumns, Records, Seconds, as_columns, there
 from accounting.saturation import Saturation, saturation
 from accounting.steady_window import Steadiness, steadiness
@@ -36,7 +38,8 @@ class CellFacts:
 
     `streams` in a closed loop, `offered_rate_per_s` in an open one; `rate_changes` where arrivals ramp, step or
     replay a trace: throughput then moves with them and is not asked to be steady. `queue`: the server's own count of
-    running and waiting requests at (equally spaced) instants of the window, where it gives one.
+    running and waiting requests at (equally spaced) instants of the window, where it gives one. `prefix_hits` and
+    `answer_memory`: what the server's caches can have known beforehand; None where it was not looked at.
     """
 
     streams: int | None = None
@@ -45,6 +48,15 @@ class CellFacts:
     queue: NDArray[np.float64] | None = None
     host_samples: Sequence[HostSample] = ()
     calibrated_tokens_per_s: float | None = None
+    prefix_hits: PrefixHits | None = None
+    answer_memory: AnswerMemory | None = None
+
+    @property
+    def warm_caches(self) -> tuple[str, ...]:
+        """Findings of caches that knew the work beforehand."""
+        return tuple(
+            found.reason for found in (self.prefix_hits, self.answer_memory) if found and found.reason
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,7 @@ class WindowFindings:
     noise: HostNoise
     lengths: LengthCheck
     evidence: CellEvidence
+    known: CellFacts
 
     @property
     def left_out(self) -> int:
@@ -111,6 +124,7 @@ def find(records: Records, start_s: float, end_s: float, known: CellFacts) -> Wi
         requests=len(in_window),
         failed=int((~in_window.ok).sum()),
         repeated_prompts=int((in_window.prompt_repeat > 0).sum()),
+        warm_caches=known.warm_caches,
         declared_lengths=lengths.reason,
         client=tuple(filter(None, [*client_findings(client, e2e_p50_s=e2e_p50_s), too_fast])),
         client_tails=tuple(client_tail_findings(client, **medians)),
@@ -119,7 +133,7 @@ def find(records: Records, start_s: float, end_s: float, known: CellFacts) -> Wi
         drift=tuple(s.reason for s in gated if s.reason),
     )
     return WindowFindings(
-        in_window, timed, series, throughput, tpot, ttft, full, client, noise, lengths, evidence
+        in_window, timed, series, throughput, tpot, ttft, full, client, noise, lengths, evidence, known
     )
 
 
@@ -150,6 +164,8 @@ def plain_findings(found: WindowFindings) -> dict[str, Any]:
         "client": asdict(found.client) | {"left_out_by_clock": found.left_out},
         "host": asdict(found.noise),
         "declared_lengths": asdict(found.lengths),
+        "prefix_hits": None if found.known.prefix_hits is None else asdict(found.known.prefix_hits),
+        "answer_memory": None if found.known.answer_memory is None else asdict(found.known.answer_memory),
     }
 
 

@@ -36,6 +36,7 @@ class RecordColumns:
 
     measured: Bools
     outcome: NDArray[np.int8]
+    workload: NDArray[np.object_]
     prompt_id: NDArray[np.object_]
     prompt_repeat: Counts
     turn: Counts
@@ -61,7 +62,7 @@ class RecordColumns:
     @property
     def ok(self) -> Bools:
         """Which requests ended as they should."""
-        return self.outcome == OUTCOMES.index(Outcome.OK)
+        return np.equal(self.outcome, OUTCOMES.index(Outcome.OK))
 
     @property
     def event_counts(self) -> Counts:
@@ -76,18 +77,14 @@ class RecordColumns:
         lengths = self.event_counts[index]
         starts = np.concatenate(([0], np.cumsum(lengths)))
         events = np.arange(starts[-1]) + np.repeat(self.starts[:-1][index] - starts[:-1], lengths)
-        return RecordColumns(
-            *(getattr(self, name)[index] for name in _ROWS), starts, _events_at(self.events, events)
-        )
+        rows_taken = {name: getattr(self, name)[index] for name in _ROWS}
+        return RecordColumns(**rows_taken, starts=starts, events=_events_at(self.events, events))
 
     def _part(self, rows: slice) -> RecordColumns:
         starts = self.starts[rows.start : rows.stop + 1]
         events = slice(int(starts[0]), int(starts[-1]))
-        return RecordColumns(
-            *(getattr(self, name)[rows] for name in _ROWS),
-            starts - starts[0],
-            _events_at(self.events, events),
-        )
+        rows_taken = {name: getattr(self, name)[rows] for name in _ROWS}
+        return RecordColumns(**rows_taken, starts=starts - starts[0], events=_events_at(self.events, events))
 
 
 _ROWS = tuple(field.name for field in fields(RecordColumns) if field.name not in ("starts", "events"))
@@ -104,6 +101,7 @@ def as_columns(records: Records) -> RecordColumns:
     return RecordColumns(
         measured=np.array([r.phase is Phase.MEASURED for r in rows], dtype=np.bool_),
         outcome=np.array([OUTCOMES.index(r.outcome) for r in rows], dtype=np.int8),
+        workload=np.array([r.workload for r in rows], dtype=np.object_),
         prompt_id=np.array([r.prompt_id for r in rows], dtype=np.object_),
         prompt_repeat=_counts(r.prompt_repeat for r in rows),
         turn=_counts(r.turn for r in rows),
@@ -131,10 +129,11 @@ def concatenated(parts: Sequence[RecordColumns]) -> RecordColumns:
     if not parts:
         return as_columns(())
     lengths = np.concatenate([part.event_counts for part in parts])
+    rows = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ROWS}
     return RecordColumns(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in _ROWS),
-        np.concatenate(([0], np.cumsum(lengths))),
-        _joined([part.events for part in parts]),
+        **rows,
+        starts=np.concatenate(([0], np.cumsum(lengths))),
+        events=_joined([part.events for part in parts]),
     )
 
 
@@ -145,7 +144,7 @@ def total(counts: Counts) -> int:
 
 def there(values: Seconds) -> Seconds:
     """Values without NaN, in their order."""
-    return values[~np.isnan(values)]
+    return np.compress(~np.isnan(values), values)
 
 
 def _events_at(events: Chunks, where: slice | NDArray[np.int64]) -> Chunks:

@@ -58,6 +58,7 @@ class CellEvidence:
     reconciliation_reason: str = ""
     caches_reset: bool | None = None
     repeated_prompts: int = 0
+    warm_caches: tuple[str, ...] = ()  # the server's caches knew the work, or can have known it
     length_drift: float | None = (
         None  # mean output tokens against the baseline on the same prompts, as a share
     )
@@ -117,6 +118,7 @@ def _content_findings(e: CellEvidence) -> list[Finding]:
         found.append(
             (Verdict.CACHE_CONTAMINATED, f"{e.repeated_prompts} requests repeated a prompt of this cell")
         )
+    found += [(Verdict.CACHE_CONTAMINATED, text) for text in e.warm_caches]
     if e.declared_lengths:
         found.append((Verdict.LENGTH_DRIFT, e.declared_lengths))
     if e.length_drift is not None and abs(e.length_drift) > MAX_LENGTH_DRIFT:

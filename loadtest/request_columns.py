@@ -16,7 +16,7 @@ from loadtest.request_store import reading
 _ROWS = f"""
 SELECT phase = '{Phase.MEASURED}' AS measured,
     list_position({[str(outcome) for outcome in OUTCOMES]}, outcome)::TINYINT - 1::TINYINT AS outcome,
-    prompt_id, prompt_repeat::BIGINT AS prompt_repeat, turn::BIGINT AS turn,
+    workload, prompt_id, prompt_repeat::BIGINT AS prompt_repeat, turn::BIGINT AS turn,
     intended_send_s, coalesce(sent_s, 'nan') AS sent_s, end_s,
     {", ".join(
         f"coalesce({name}::BIGINT, {UNKNOWN}) AS {name}"

@@ -1,4 +1,4 @@
-"""The server's side doors: health, models, metrics page, cache reset, resolved config.
+"""The server's side doors: health, models, metrics page, cache reset, tokens of a prompt, resolved config.
 
 One small HTTP client with short timeouts; the load itself never goes through here.
 """
@@ -6,7 +6,7 @@ One small HTTP client with short timeouts; the load itself never goes through he
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -110,6 +110,24 @@ class ServerEndpoints:
         except ServerError:
             return None
 
+    def token_ids(self, asked: Mapping[str, Any]) -> list[int] | None:
+        """The tokens that the server makes of `prompt`, or of `messages` by its chat template; None where it does not say."""
+        try:
+            tokens = self._json("POST", "/tokenize", json=asked).get("tokens")
+        except ServerError:
+            return None
+        fits = isinstance(tokens, list) and all(isinstance(token, int) for token in tokens)
+        return tokens if fits else None
+
+    def complete(self, prompt: str, *, model: str, tokens: int, timeout_s: float) -> None:
+        """Have vLLM go on with a text greedily, by exactly so many tokens.
+
+        Raises:
+            ServerError: if it does not.
+        """
+        body = {"model": model, "prompt": prompt, "max_tokens": tokens, "ignore_eos": True, "temperature": 0}
+        self._json("POST", "/v1/completions", json=body, timeout=timeout_s)
+
     def reset_prefix_cache(self, *, attempts: int = 5, pause_s: float = 0.2) -> bool:
         """Reset the prefix cache and believe only `success: true` in the body: a 200 proves nothing."""
         for attempt in range(attempts):
@@ -122,9 +140,9 @@ class ServerEndpoints:
                 return False
         return False
 
-    def _request(self, method: str, path: str) -> httpx.Response:
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
-            response = self._http.request(method, path)
+            response = self._http.request(method, path, **more)
         except httpx.HTTPError as error:
             raise ServerError(f"{method} {self.base_url}{path} failed: {error}") from error
         if response.status_code != httpx.codes.OK:
@@ -133,8 +151,8 @@ class ServerEndpoints:
             )
         return response
 
-    def _json(self, method: str, path: str) -> dict[str, Any]:
-        response = self._request(method, path)
+    def _json(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        response = self._request(method, path, **more)
         try:
             body = response.json()
         except ValueError as error:

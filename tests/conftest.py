@@ -19,6 +19,7 @@ from workbench.experiment import Experiment
 from workbench.measures import measure_cell, read_cell
 from workbench.plan import make_plan
 from workbench.run_directory import BlockDirectory
+from workbench.server_lives import with_answer_memory
 from workbench.server_under_test import ServerUnderTest, placement_for, started_server
 
 START_DEADLINE_S = 400
@@ -108,7 +109,7 @@ def measured_cell(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dic
         records = directory.path / "records.jsonl"
         spec = load_spec(experiment, block, cell, server, records, workload)
         run_cell(spec, server, directory, report=lambda _progress: None)
-        data = read_cell(block, cell, directory)
+        (data,) = with_answer_memory([read_cell(block, cell, directory)])
         return measure_cell(data, experiment, None) | {"directory": directory}
 
     return measure

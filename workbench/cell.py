@@ -1,8 +1,9 @@
 """One cell: reset caches, drive the load, scrape both edges of the steady window, save everything.
 
 The order of a cell, idle to idle:
-reset prefix cache (or salt it, where the server does not open the reset) -> page `idle_before` -> load child: warm-up, ramp | page `window_start` | steady window
-| page `window_end` | tail, drain -> wait until idle -> page `idle_after`.
+what can the drafter remember? -> reset prefix cache (or salt it, where the server does not open the reset) -> page
+`idle_before` -> load child: warm-up, ramp | page `window_start` | steady window | page `window_end` | tail, drain
+-> wait until idle -> page `idle_after` -> which prefix hits do the cell's own prompts explain?
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import msgspec
 from accounting.counters import CounterSample
 from accounting.errors import LoadError, ServerError
 from accounting.host_noise import HostSample
+from accounting.metric_names import PREFIX_CACHE_HITS
 from accounting.slo import fewest_answers
 from loadtest.arrivals import parse_arrivals
 from loadtest.config import Arrivals, ClosedLoop, LoadSpec, OpenLoop, Output, RateSegment, Stages
@@ -33,8 +35,11 @@ from serving.endpoints import ServerEndpoints
 from serving.models.cache import cache_root
 from serving.scrape import parse_page
 from workbench.calibration import fingerprint, load_calibration
+from workbench.drafter_memory import ServerMemory, server_memory
 from workbench.experiment import Experiment
+from workbench.explained_hits import ExplainedHits, explained_hits
 from workbench.host_sampler import HostSampler, write_host_samples
+from workbench.kv_blocks import kv_blocks
 from workbench.local_server import listening_pids
 from workbench.plan import BlockPlan, CellPlan
 from workbench.run_directory import CellDirectory, write_json
@@ -71,6 +76,8 @@ class _Observed:
     failed: str = ""
     parts: list[dict[str, Any]] | None = None  # the load processes' files, once they are saved
     host: list[HostSample] = field(default_factory=list)
+    memory: ServerMemory | None = None
+    explained: ExplainedHits | None = None  # None where nothing was hit, or hits are not counted
 
 
 def load_spec(
@@ -133,7 +140,8 @@ def run_cell(
     distribution: Distribution = Distribution(),  # noqa: B008 - frozen
     always_salt: bool = False,
 ) -> None:
-    """Run one cell and leave its files. `always_salt`: its prompts may share no cached block with any later ones.
+    """Run one cell and leave its files. `always_salt`: its prompts may share no cached block with any later ones, and
+    nobody asks what caches knew before: it records, and measures nothing.
 
     Raises:
         ServerError: if the server died, or nothing but failures came back.
@@ -161,6 +169,8 @@ def _measure(
     with server.endpoints() as endpoints:
         observed.metrics_error = _metrics_missing(endpoints)
         _wait_idle(endpoints, server, observed)
+        if not observed.metrics_error and not always_salt:
+            observed.memory = server_memory(server, endpoints, spec.model)
         caches_reset = endpoints.reset_prefix_cache()
         if server.is_vllm and (always_salt or not caches_reset):
             # A deployed server does not open the reset; prompts of another salt share no block with earlier ones.
@@ -169,13 +179,17 @@ def _measure(
         _drive(spec, server, endpoints, directory, observed, report, distribution)
         _wait_idle(endpoints, server, observed)
         _edge(IDLE_AFTER, endpoints, directory, observed)
-    _gather(observed, directory)
+        _gather(observed, directory)
+        if not always_salt and _hit_anything(observed):
+            kv = kv_blocks(server.resolved, directory.metrics_page(IDLE_BEFORE).read_text(encoding="utf-8"))
+            observed.explained = explained_hits(spec, directory.requests, kv, endpoints)
     if observed.samples:
         _write_counters(observed.samples, directory.counters)
     write_host_samples(observed.host, directory.host)
     _write_facts(
         directory,
         observed,
+        base_url=spec.base_url,
         caches_reset=caches_reset,
         cache_salted=bool(spec.cache_salt),
         calibrated_tokens_per_s=_calibrated_tokens_per_s(spec),
@@ -185,6 +199,12 @@ def _measure(
             f"every request failed: {observed.gave_up}",
             hint=f"The records are in {directory.requests}.",
         )
+
+
+def _hit_anything(observed: _Observed) -> bool:
+    """Whether the prefix cache served anything from idle to idle."""
+    before, after = (observed.edges[name].counters for name in (IDLE_BEFORE, IDLE_AFTER))
+    return after.get(PREFIX_CACHE_HITS, 0.0) > before.get(PREFIX_CACHE_HITS, 0.0)
 
 
 def _metrics_missing(endpoints: ServerEndpoints) -> str:
@@ -326,6 +346,7 @@ def _write_facts(
     directory: CellDirectory,
     observed: _Observed,
     *,
+    base_url: str,
     caches_reset: bool,
     cache_salted: bool,
     calibrated_tokens_per_s: float | None,
@@ -334,8 +355,11 @@ def _write_facts(
         directory.facts,
         {
             "clock": {"monotonic_s": time.monotonic(), "utc": datetime.now(UTC).isoformat()},
+            "base_url": base_url,
             "caches_reset": caches_reset,
             "cache_salted": cache_salted,
+            "server_memory": observed.memory and observed.memory.plain(),
+            "explained_hits": observed.explained and observed.explained.plain(),
             "stages_s": observed.stages,
             "metrics_error": observed.metrics_error,
             "gave_up": observed.gave_up,

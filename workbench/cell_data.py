@@ -6,7 +6,7 @@ Tolerant of older run directories: what they lack is not measured, never zero.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -17,6 +17,7 @@ from accounting import metric_names
 from accounting.counters import CounterChange, CounterSample, difference
 from accounting.errors import RunError
 from accounting.evidence import CellFacts, sent_inside
+from accounting.prefix_hits import PrefixHits, judge_prefix_hits
 from accounting.record_columns import RecordColumns
 from accounting.trend import MINIMUM_VALUES
 from accounting.window_series import MOST_BINS
@@ -30,9 +31,31 @@ from workbench.plan import BlockPlan, CellPlan
 from workbench.run_directory import CellDirectory, RunDirectory
 
 
+@dataclass(frozen=True, slots=True)
+class ServerLife:
+    """The server life that a cell ran in, its generated tokens before and after the cell, and what its drafter keeps.
+
+    `remembers` is None where it is not known (`why_unknown`).
+    """
+
+    base_url: str
+    process_start: float | None  # seconds since the epoch, as the metrics page says
+    generated_before: float
+    generated_after: float
+    remembers: bool | None
+    why_unknown: str
+
+    @property
+    def key(self) -> tuple[str, float | None]:
+        """Equal in one life."""
+        return self.base_url, self.process_start
+
+
 @dataclass(frozen=True)
 class CellData:
-    """A finished cell, read from its files. `window` is None where the server exposes no counters."""
+    """A finished cell, read from its files. `window` is None where the server exposes no counters, `life` also in older
+    run directories.
+    """
 
     block: BlockPlan
     cell: CellPlan
@@ -48,6 +71,7 @@ class CellData:
     metrics_error: str
     busy_share: float | None
     facts: CellFacts
+    life: ServerLife | None = None
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -72,7 +96,7 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
     if WINDOW_END not in facts["edges"]:
         raise RunError(f"{directory.facts} has no steady window: the cell did not finish.")
     start_s, end_s = (facts["edges"][name]["at_s"] for name in (WINDOW_START, WINDOW_END))
-    window = idle = None
+    window = idle = life = None
     uncertainty_s = 0.0
     if not facts["metrics_error"]:
         pages = {
@@ -82,6 +106,7 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
         window = difference(pages[WINDOW_START], pages[WINDOW_END])
         idle = difference(pages[IDLE_BEFORE], pages[IDLE_AFTER])
         uncertainty_s = window.uncertainty_s
+        life = _life(facts, pages[IDLE_AFTER])
     return CellData(
         block,
         cell,
@@ -96,7 +121,47 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
         facts.get("cache_salted", False),
         facts["metrics_error"],
         _busy_share(directory, start_s, end_s),
-        _cell_facts(directory, cell, facts, start_s, end_s),
+        replace(
+            _cell_facts(directory, cell, facts, start_s, end_s),
+            prefix_hits=_prefix_hits(facts.get("explained_hits"), idle),
+        ),
+        life,
+    )
+
+
+def _prefix_hits(explained: dict[str, Any] | None, idle: CounterChange | None) -> PrefixHits | None:
+    """What was hit against what the cell's prompts explain; None where hits are not counted."""
+    if idle is None or idle.reset or not idle.has(metric_names.PREFIX_CACHE_HITS):
+        return None
+    hits = idle.increase(metric_names.PREFIX_CACHE_HITS)
+    if not hits:
+        return PrefixHits(hit_tokens=0)
+    if explained is None or explained["tokens"] is None:
+        reason = (
+            explained["reason"]
+            if explained
+            else "the kilotoken that measured it did not look at its prompts' tokens"
+        )
+        return PrefixHits(hit_tokens=round(hits), not_judged=reason)
+    return judge_prefix_hits(
+        hit_tokens=hits,
+        queried_tokens=idle.increase(metric_names.PREFIX_CACHE_QUERIES),
+        explained_tokens=explained["tokens"],
+        prompt_tokens=explained["prompt_tokens"],
+    )
+
+
+def _life(facts: dict[str, Any], after: CounterSample) -> ServerLife | None:
+    memory = facts.get("server_memory")
+    if memory is None:
+        return None
+    return ServerLife(
+        facts["base_url"],
+        after.process_start_time,
+        memory["generated_tokens"],
+        after.counters.get(metric_names.GENERATION_TOKENS, 0.0),
+        memory["remembers"],
+        memory["why_unknown"],
     )
 
 

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from workbench.terminal import JsonFlag, out, print_json
+from workbench.terminal import JsonFlag, err, out, print_json
 
 
 def runs(
@@ -25,7 +25,7 @@ def runs(
 
     rows = [
         {key: value for key, value in row.items() if key != "fingerprint"}
-        for row in indexed_runs(directory, rebuild=rebuild)
+        for row in indexed_runs(directory, rebuild=rebuild, warn=_warn)
     ]
     if as_json:
         print_json(rows)
@@ -33,6 +33,10 @@ def runs(
         out.print(_table(rows))
     else:
         out.print(f"No runs in {directory}. Make one with `kilotoken run EXPERIMENT`.", markup=False)
+
+
+def _warn(text: str) -> None:
+    err.print(f"Warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

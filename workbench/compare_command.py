@@ -10,7 +10,7 @@ from typing import Any
 from accounting.errors import ConfigError, RunError
 from workbench.compare_document import adjusted, not_valid, resolved, row_document
 from workbench.compare_metrics import BY_CONSTRUCTION, METRICS, Metric, cost_metric
-from workbench.compare_subjects import cells_of, check_arm, finished, near
+from workbench.compare_subjects import cells_of, check_arm, finished, model_notes, near
 from workbench.compare_two_runs import compare_two_runs
 from workbench.compared_arms import Cells, Question, paired_row
 from workbench.deciding_cost import deciding
@@ -90,7 +90,10 @@ def _one_run(
     if contenders == [against]:
         raise ConfigError(f"{against} cannot be compared with itself.", hint=_choose(arms, against))
     if not contenders:
-        raise RunError(f"{run.path} has one arm only, {against}: there is nothing to compare it with.")
+        raise RunError(
+            f"{run.path} has one arm only, {against}: there is nothing to compare it with.",
+            hint=f"Give its experiment a second arm, or name a second run: kilotoken compare {run.path} OTHER.",
+        )
     counted = counted_repeats(run, experiment)
     if len(counted) < 2:
         raise RunError(
@@ -122,7 +125,7 @@ def _one_run(
         "resolved_differences": {arm: resolved(run, arm, run, against) for arm in contenders},
         "deciding": deciding(run, experiment, cells, shown, margin, (*contenders, against)),
         "quality": quality_rows(run, experiment),
-        "notes": [],
+        "notes": model_notes((run, experiment), contenders, against),
     }
 
 

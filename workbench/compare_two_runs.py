@@ -54,13 +54,18 @@ def compare_two_runs(
     if not places:
         raise RunError("the two runs share no workload at the same load: nothing is comparable.")
     counts = [counted_repeats(*subject) for subject in (first, second)]
-    if any(len(counted) < 2 for counted in counts):
-        raise RunError(
-            "a run has one block per arm: nothing is known of its noise.", hint="Use `repeats: 4`."
-        )
+    for (one_run, _), counted in zip((first, second), counts, strict=True):
+        if len(counted) < 2:
+            raise RunError(
+                f"{one_run.path} has one block per arm: nothing is known of the noise between its blocks.",
+                hint="Run it with `repeats: 4` or more.",
+            )
     notes = ["unpaired: a difference between boxes or dates is part of every ratio"]
     if experiment.price != other.price:
-        notes.append("each run is priced by its own price")
+        prices = (
+            f"${p.usd_per_hour:g} per hour ({p.source}, {p.as_of})" for p in (experiment.price, other.price)
+        )
+        notes.append(f"each run is priced by its own price: {' against '.join(prices)}")
     for section in ("output", "workload_seed", "window"):
         if getattr(experiment, section) != getattr(other, section):
             notes.append(f"the runs differ in `{section}`: the work was not the same")

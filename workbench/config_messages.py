@@ -30,7 +30,7 @@ def _finding(entry: dict[str, Any], model: type[BaseModel]) -> str:
         case "extra_forbidden":
             return f"unknown key {path!r}{suggestion(str(location[-1]), keys_at(model, location[:-1]))}."
         case "missing":
-            return f"the key {path!r} is missing."
+            return f"the key {path!r} is missing{_described(model, location)}."
         case "union_tag_invalid":
             context = entry["ctx"]
             allowed = [t.strip("' ") for t in str(context["expected_tags"]).split(",")]
@@ -44,6 +44,13 @@ def _finding(entry: dict[str, Any], model: type[BaseModel]) -> str:
             shown = "" if isinstance(given, (dict, list, BaseModel)) else f" (given: {given!r})"
             message = str(entry["msg"]).removeprefix("Value error, ")
             return f"{path}: {message[:1].lower()}{message[1:].rstrip('.')}{shown}."
+
+
+def _described(model: type[BaseModel], location: tuple[Any, ...]) -> str:
+    """`: what the key means`; nothing where it has no words of its own."""
+    fields = (m.model_fields.get(str(location[-1])) for m in models_at(model, location[:-1]))
+    words = next((field.description for field in fields if field and field.description), "")
+    return f": {words[:1].lower()}{words[1:].rstrip('.')}" if words else ""
 
 
 def suggestion(word: str, allowed: Iterable[str]) -> str:
@@ -60,7 +67,12 @@ def _nearest(word: str, allowed: list[str]) -> str:
 
 
 def keys_at(model: type[BaseModel], location: tuple[Any, ...]) -> set[str]:
-    """Field names valid at a location inside a model; union members named by their tag are followed."""
+    """Field names valid at a location inside a model."""
+    return {name for candidate in models_at(model, location) for name in candidate.model_fields}
+
+
+def models_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[type[BaseModel]]:
+    """The models that may stand at a location inside a model; union members named by their tag are followed."""
     models: list[type[BaseModel]] = [model]
     for part in location:
         following: list[type[BaseModel]] = []
@@ -73,7 +85,7 @@ def keys_at(model: type[BaseModel], location: tuple[Any, ...]) -> set[str]:
         models = following or models
         tagged = [m for m in models if part in _tags(m)]
         models = tagged or models
-    return {name for candidate in models for name in candidate.model_fields}
+    return models
 
 
 def _tags(model: type[BaseModel]) -> set[Any]:

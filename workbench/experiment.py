@@ -46,6 +46,18 @@ class PriceSection(Section):
     as_of: Annotated[date, BeforeValidator(_as_date)]
     """Day on which the source said so (YYYY-MM-DD). No dollars without a date."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_in_usd(cls, data: Any) -> Any:
+        for key in data if isinstance(data, Mapping) else ():
+            other = str(key).endswith("_per_hour") and key != "usd_per_hour"
+            if other or key == "currency":
+                raise ValueError(
+                    f"`{key}`: prices are in USD, so that costs can be compared; give `usd_per_hour`, and say in "
+                    "`source` how the amount was converted"
+                )
+        return data
+
     def to_price(self) -> Price:
         """As the value that accounting reckons with."""
         return Price(self.usd_per_hour, self.source, self.as_of)
@@ -62,6 +74,31 @@ class SloSection(Section):
     """Intended send to last token, seconds; null for no limit."""
     attainment_floor: Annotated[float, Field(gt=0, le=1)] = 0.95
     """Share of requests that must meet every limit."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_floor(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("attainment_floor", 0) is None:
+            raise ValueError(
+                "attainment_floor is null: limits bind nobody without the share of requests that must meet them; "
+                "write for example 0.95, or leave the key out for that"
+            )
+        return data
+
+    @model_validator(mode="after")
+    def _limits_go_together(self) -> Self:
+        limits = {"ttft_s": self.ttft_s, "tpot_s": self.tpot_s, "e2e_s": self.e2e_s}
+        if all(limit is None for limit in limits.values()):
+            raise ValueError("an SLO needs at least one limit, in seconds: ttft_s, tpot_s or e2e_s")
+        for name, part in (("ttft_s", "its first token"), ("tpot_s", "one token")):
+            limit = limits[name]
+            if self.e2e_s is not None and limit is not None and self.e2e_s < limit:
+                default = "" if name in self.model_fields_set else ", the default"
+                raise ValueError(
+                    f"e2e_s ({self.e2e_s:g}) is below {name} ({limit:g}{default}): a whole answer cannot be allowed less "
+                    f"time than {part}; raise e2e_s, lower {name}, or write `{name}: null` for no limit"
+                )
+        return self
 
     def to_slo(self) -> Slo:
         """As the value that accounting reckons with."""
@@ -180,6 +217,12 @@ class Experiment(Section):
             )
         if self.pairs is not None and "repeats" in self.model_fields_set:
             raise ValueError("give repeats (a number of pairs) or pairs (a number from a pilot), not both")
+        for limit_name, limit in (("ttft_s", self.slo.ttft_s), ("e2e_s", self.slo.e2e_s)):
+            if limit is not None and limit > self.request_timeout_s:
+                raise ValueError(
+                    f"slo.{limit_name} ({limit:g}) is above request_timeout_s ({self.request_timeout_s:g}): answers that "
+                    "the SLO allows would be given up as failed; raise request_timeout_s"
+                )
         labels = [workload_label(workload) for workload in self.workloads]
         if len(set(labels)) != len(labels):
             raise ValueError("two workload files have the same name: cells are named after it, rename one")

@@ -17,6 +17,10 @@ _RESERVED = 1  # block 0 is vLLM's placeholder: it never holds tokens
 #: Methods after whose hits vLLM computes the last block again (`SpeculativeConfig.use_eagle`).
 _DROPS_LAST_HIT = frozenset({"eagle", "eagle3", "mtp", "dflash", "dspark"})
 
+#: Set where a cache of several kinds of layers (Mamba beside attention) may hit parts of a block
+#: (`resolve_kv_cache_block_sizes`); a cache of one kind hits whole blocks.
+_FINER_HITS = ("mamba_block_size", "hash_block_size", "prefix_match_unit", "cache_hit_alignment_tokens")
+
 
 @dataclass(frozen=True, slots=True)
 class KvBlocks:
@@ -27,6 +31,7 @@ class KvBlocks:
     reason: str = ""  # empty when both are known
     prefix_caching: bool = True
     drops_last_hit: bool = False
+    hits_whole_blocks: bool = True
 
 
 def kv_blocks(resolved: Mapping[str, Any], metrics_text: str) -> KvBlocks:
@@ -48,6 +53,7 @@ def kv_blocks(resolved: Mapping[str, Any], metrics_text: str) -> KvBlocks:
         reason,
         prefix_caching=str(facts.get("enable_prefix_caching")) != "False",
         drops_last_hit=method in _DROPS_LAST_HIT and not kept,
+        hits_whole_blocks=all(str(facts.get(name)) == "None" for name in _FINER_HITS),
     )
 
 

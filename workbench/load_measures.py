@@ -21,6 +21,7 @@ from workbench.measures import reconciled_counts, window_counters
 from workbench.natural_lengths import length_facts
 from workbench.plan import BlockPlan, CellPlan
 from workbench.run_directory import CellDirectory
+from workbench.server_lives import with_answer_memory
 
 
 def measure_load(
@@ -35,7 +36,7 @@ def measure_load(
 
     `kv`: the server's KV blocks.
     """
-    data = read_cell(_BLOCK, _CELL, directory)
+    (data,) = with_answer_memory([read_cell(_BLOCK, _CELL, directory)])
     start_s, end_s = _window(data, spec)
     speed, reconciliation = window_counters(data), reconciled_counts(data, spec.output.tokens)
     drafts = speed["drafts"]

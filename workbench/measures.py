@@ -29,6 +29,7 @@ from workbench.experiment import Experiment
 from workbench.latency_summaries import latency_summaries, plain
 from workbench.pooled_measures import pool
 from workbench.run_directory import RunDirectory, write_json
+from workbench.server_lives import with_answer_memory
 
 __all__ = ["CellData", "measure_cell", "read_cell", "write_measures"]
 
@@ -172,7 +173,7 @@ def _lengths(records: RecordColumns) -> dict[str, int]:
 
 def measured_cells(run: RunDirectory, experiment: Experiment) -> list[dict[str, Any]]:
     """The measures of every finished cell, in plan order; nothing is written."""
-    return _measured(read_finished_cells(run), experiment)
+    return _measured(with_answer_memory(read_finished_cells(run)), experiment)
 
 
 def _measured(cells: Sequence[CellData], experiment: Experiment) -> list[dict[str, Any]]:
@@ -190,7 +191,7 @@ def write_measures(run: RunDirectory, experiment: Experiment, counted: Sequence[
 
     `counted`: the repeats that are compared; a pilot's cells are measured, never pooled.
     """
-    cells = read_finished_cells(run)
+    cells = with_answer_memory(read_finished_cells(run))
     measured = _measured(cells, experiment)
     poolable = [
         cell

@@ -6,6 +6,7 @@ reason; it never stops the index.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +38,33 @@ COLUMNS = {
 WATCHED = ("plan.json", "experiment.yaml", "provenance.json", "measures.json", "cost.json")
 
 
-def indexed_runs(root: Path, *, rebuild: bool = False) -> list[dict[str, Any]]:
+def indexed_runs(
+    root: Path, *, rebuild: bool = False, warn: Callable[[str], None] = lambda _text: None
+) -> list[dict[str, Any]]:
     """Every run below `root`, oldest first, read anew where a directory has changed since the index was written.
 
+    `warn` is told why the index cannot be kept (a directory that may only be read): the rows are complete all the same.
+
     Raises:
-        MachineError: if there is no such directory, or the index cannot be written.
+        MachineError: if there is no such directory, or it cannot be read.
     """
     if not root.is_dir():
         raise MachineError(f"{root} is no directory.", hint="Name the directory that holds the runs.")
     known = {} if rebuild else _read(root / INDEX_FILE)
     rows = []
-    for path in sorted(p for p in root.iterdir() if p.is_dir() and _looks_like_a_run(p)):
+    try:
+        paths = sorted(p for p in root.iterdir() if p.is_dir() and _looks_like_a_run(p))
+    except OSError as error:
+        raise MachineError(f"{root} cannot be read: {error.strerror or error}.") from error
+    for path in paths:
         print_of = _fingerprint(path)
         row = known.get(str(path))
         rows.append(
             row if row and row["fingerprint"] == print_of else {**_row(path), "fingerprint": print_of}
         )
     rows.sort(key=lambda row: (row["date"] or "", row["run"]))
-    _write(root / INDEX_FILE, rows)
+    if failure := _write(root / INDEX_FILE, rows):
+        warn(f"the index is not kept, so the next call reads every run again: {failure}")
     return rows
 
 
@@ -140,8 +150,8 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     return {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in found}
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Whole or not at all, under another name first."""
+def _write(path: Path, rows: list[dict[str, Any]]) -> str:
+    """Whole or not at all, under another name first; why it could not be written, empty if it was."""
     partial = path.with_name(path.name + ".partial")
     try:
         partial.unlink(missing_ok=True)
@@ -152,5 +162,8 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
             for row in rows:
                 connection.execute(f"INSERT INTO runs VALUES ({marks})", [row[name] for name in COLUMNS])
         partial.replace(path)
-    except (OSError, duckdb.Error) as error:
-        raise MachineError(f"the index {path} cannot be written: {error}.") from error
+    except OSError as error:
+        return f"{path} cannot be written: {error.strerror or error}"
+    except duckdb.Error as error:
+        return f"{path} cannot be written: {str(error).splitlines()[0]}"
+    return ""

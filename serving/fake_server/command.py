@@ -71,6 +71,7 @@ def config_from_command_line(argv: Sequence[str], environ: Mapping[str, str]) ->
         seed=given.seed,
         api_key=_api_key(given.api_key_env, environ, in_place_of_vllm),
         max_model_len=given.max_model_len,
+        block_size=given.block_size,
     )
 
 
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         help="requests generated at a time; more wait",
     )  # fmt: skip
     parser.add_argument("--max-model-len", type=int, default=defaults.max_model_len)
+    parser.add_argument("--block-size", type=int, default=defaults.block_size, help="tokens of a KV block")
     parser.add_argument("--faults", help="a JSON file or JSON text with fault rules; see --list-faults")
     parser.add_argument(
         "--list-faults", action=_PrintManual, nargs=0, help="say what a fault script may hold, and exit"

@@ -16,7 +16,8 @@ class FakeServerConfig:
 
     `port` 0 takes any free one. `natural_length` bounds the tokens after which an answer ends by itself.
     `num_speculative_tokens` is the draft length k; left at 0 it follows from `timing.tokens_per_chunk`.
-    Prefix-cache hits come in whole blocks of `block_size` tokens and never cover a prompt's last token.
+    Prefix-cache hits come in whole blocks of `block_size` tokens and never cover a prompt's last token. With
+    `speculative_method` suffix, a prompt that was answered in this server's life is drafted perfectly.
     """
 
     model: str = "fake-model"
@@ -32,7 +33,7 @@ class FakeServerConfig:
     api_key: str | None = field(default=None, repr=False)
     version: str = "0.32.0"
     max_model_len: int = 8192
-    block_size: int = 1
+    block_size: int = 16
     kv_cache_tokens: int = 93184
     prefix_reset_succeeds: bool = True
 
@@ -59,3 +60,8 @@ class FakeServerConfig:
     def draft_tokens(self) -> int:
         """Tokens drafted in a drafted step (k); 0 means that this server does not speculate."""
         return self.num_speculative_tokens or max(self.timing.script) - 1
+
+    @property
+    def cold_step(self) -> int:
+        """Tokens per step of a suffix drafter that has not seen the answer."""
+        return min(self.timing.script)

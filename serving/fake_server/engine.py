@@ -1,11 +1,11 @@
-"""The engine that is not there: slots, paced steps, the prefix cache, and the counting of all of them."""
+"""The engine that is not there: slots, paced steps, what is remembered, and the counting of all of them."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from serving.fake_server.answers import answer_words, natural_length, prompt_dig
 from serving.fake_server.config import FakeServerConfig
 from serving.fake_server.metrics_page import MetricsPage, RequestTimes
 from serving.fake_server.pace_noise import Pace
+from serving.fake_server.prefix_blocks import PrefixBlocks
 from serving.fake_server.request_body import GenerationRequest
 from serving.fake_server.timing import deadlines_s, step_sizes
 
@@ -39,7 +40,8 @@ class Engine:
         self.waiting = 0
         self._slots = asyncio.Semaphore(config.timing.max_concurrency)
         self._running: set[Generation] = set()
-        self._seen_prompts: set[str] = set()
+        self.prefix_blocks = PrefixBlocks(config.block_size)
+        self.answered: set[str] = set()  # digests of prompts whose answers a suffix drafter remembers
         self._numbers = itertools.count()
 
     @asynccontextmanager
@@ -67,22 +69,11 @@ class Engine:
         self._running.discard(generation)
         self._slots.release()
 
-    def cached_tokens(self, digest: str, prompt_tokens: int) -> int:
-        """Prompt tokens that need no computing: whole blocks, never the last token, of a prompt seen before."""
-        if digest not in self._seen_prompts:
-            return 0
-        block = self.config.block_size
-        return (prompt_tokens - 1) // block * block
-
-    def remember(self, digest: str) -> None:
-        """Put a computed prompt in the prefix cache."""
-        self._seen_prompts.add(digest)
-
     def reset_prefix_cache(self) -> bool:
-        """Forget all prompts; refused, as vLLM does, while requests hold blocks, or when scripted so."""
+        """Forget all blocks; refused, as vLLM does, while requests hold some, or when scripted so."""
         if self._running or not self.config.prefix_reset_succeeds:
             return False
-        self._seen_prompts.clear()
+        self.prefix_blocks.forget()
         return True
 
     def render_metrics(self, without: tuple[str, ...] = ()) -> bytes:
@@ -109,19 +100,26 @@ class Generation:
         natural = natural_length(self._digest, seed, engine.config.natural_length)
         self._ends_itself = not request.ignore_eos and natural <= request.max_tokens
         self._length = natural if self._ends_itself else request.max_tokens
-        self._sizes = step_sizes(timing)
+        self._sizes = self._step_sizes()
         self._start_s = times.scheduled_s = engine.clock()
         self._deadlines = deadlines_s(
             timing,
             random.Random(f"jitter {seed} {number}"),
             lambda planned_s: engine.pace.speed_at(self._start_s + planned_s),
         )
-        # Prompts of another salt share no block, as in vLLM.
-        self._cache_key = f"{request.cache_salt}/{self._digest}"
-        self._hits = engine.cached_tokens(self._cache_key, len(request.prompt))
+        self._blocks = engine.prefix_blocks.names(request.prompt, request.cache_salt)
+        self._hits = engine.prefix_blocks.hit_tokens(self._blocks, len(request.prompt))
         engine.page.count_scheduled(len(request.prompt), self._hits)
         self.total_tokens = 0
         self.finished = False
+
+    def _step_sizes(self) -> Iterator[int]:
+        """Tokens of each step. A suffix drafter knows the answers of its server's life by heart, and no reset clears it."""
+        config = self._engine.config
+        if config.speculative_method != "suffix" or not config.draft_tokens:
+            return step_sizes(config.timing)
+        known = self._digest in self._engine.answered
+        return itertools.chain((1,), itertools.repeat(config.draft_tokens + 1 if known else config.cold_step))
 
     @property
     def tokens_held(self) -> int:
@@ -153,7 +151,7 @@ class Generation:
         now_s, times, page = self._engine.clock(), self._times, self._engine.page
         if times.last_token_s is None:
             times.first_token_s = now_s
-            self._engine.remember(self._cache_key)
+            self._engine.prefix_blocks.remember(self._blocks)
             page.count_first_token(len(self._request.prompt), self._hits, now_s - times.arrived_s)
         else:
             page.count_decode_step(tokens, now_s - times.last_token_s, drafted=drafted)
@@ -163,5 +161,7 @@ class Generation:
         """Leave the engine for this reason; only the first call counts."""
         if not self.finished:
             self.finished = True
+            if self.total_tokens:
+                self._engine.answered.add(self._digest)
             self._engine.page.count_finished(reason, self._times, self._engine.clock())
             self._engine.release(self)

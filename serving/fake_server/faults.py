@@ -12,6 +12,7 @@ from serving.fake_server.refusal_faults import (
     MetricsMissingFault,
     NotReadyFault,
     RedirectFault,
+    ResetLiesFault,
     SlowMetricsFault,
     StatusFault,
 )
@@ -51,7 +52,7 @@ AnyFault = (
     GlueFault | FramingFault | InterimFault | StallFault | ErrorEventFault | DieFault | WrongUsageFault
     | NoUsageFault | NotStreamedFault | SseFault | KeepAliveFault | EmptyChunksFault | ReasoningFault |
     ToolCallsFault | ChoicesFault | UsageApartFault | HugeEventFault | EndingFault |
-    WrongTokenFault
+    WrongTokenFault | ResetLiesFault
 )  # fmt: skip
 KINDS: Mapping[str, type[FaultRule]] = {
     str(rule.__struct_config__.tag): rule for rule in FaultRule.__subclasses__()

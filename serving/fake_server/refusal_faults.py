@@ -57,3 +57,9 @@ class NotReadyFault(FaultRule, frozen=True, tag="not_ready"):
     default_paths: ClassVar[tuple[str, ...]] = ("/health",)
 
     for_s: float
+
+
+class ResetLiesFault(FaultRule, frozen=True, tag="reset_lies"):
+    """Answer /reset_prefix_cache with success and keep every block."""
+
+    default_paths: ClassVar[tuple[str, ...]] = ("/reset_prefix_cache",)

@@ -24,7 +24,7 @@ from serving.fake_server.fault_actions import (
 from serving.fake_server.faults import AnyFault, FaultDraw
 from serving.fake_server.http_wire import HttpConnection, HttpRequest
 from serving.fake_server.metrics_page import MetricsPage
-from serving.fake_server.refusal_faults import MetricsMissingFault, NotReadyFault
+from serving.fake_server.refusal_faults import MetricsMissingFault, NotReadyFault, ResetLiesFault
 from serving.fake_server.refusals import RequestRefusedError, ScriptedAnswerError, refused, unauthorized
 from serving.fake_server.request_body import read_chat_request, read_text_request, read_tokenize_request
 from serving.fake_server.wire_manner import wire_manner
@@ -148,10 +148,9 @@ class Routes:
         names = tuple(name for fault in missing for name in fault.names)
         await conn.respond(200, self._engine.render_metrics(names), CONTENT_TYPE_LATEST)
 
-    async def _reset_prefix_cache(
-        self, _request: HttpRequest, conn: HttpConnection, _faults: _Faults
-    ) -> None:
-        await conn.respond_json(200, {"success": self._engine.reset_prefix_cache()})
+    async def _reset_prefix_cache(self, _request: HttpRequest, conn: HttpConnection, faults: _Faults) -> None:
+        lies = any(isinstance(fault, ResetLiesFault) for fault in faults)
+        await conn.respond_json(200, {"success": lies or self._engine.reset_prefix_cache()})
 
     async def _nothing(self, _request: HttpRequest, conn: HttpConnection, _faults: _Faults) -> None:
         await conn.respond(200, b"", "")

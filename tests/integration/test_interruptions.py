@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from serving.fake_server import RunningFakeServer
 from tests.integration.processes import all_gone, tree_of, wait_for
 
@@ -60,6 +62,66 @@ def test_kill_9_of_the_workbench_leaves_no_orphan_and_resume_completes(
     assert kept
     resume_completes(kilotoken, run, kept)
     assert sorted(statuses(run).values()) == ["finished", "finished", "interrupted"]
+
+
+PAIRS = """
+name: pairs
+server: {model: fake-model, engine: {device: fake}}
+arms: {plain: {}, slow: {engine: {extra_args: [--tpot-s, "0.01"]}}}
+workloads: [chat]
+loads: {streams: [2]}
+output: {max_tokens: 16}
+window: {minimum_s: 1.5, warm_up_s: 0.3}
+repeats: 2
+price: {usd_per_hour: 3.6, source: declared for a test, as_of: 2026-11-22}
+"""
+
+
+def the_first_server_loads(run: Path) -> bool:
+    return bool(list(run.glob("blocks/*/server/server.log")))
+
+
+def every_block_has_finished(run: Path) -> bool:
+    """What is left is to evaluate them."""
+    return list(statuses(run).values()).count("finished") == 4
+
+
+@pytest.mark.timeout(200)
+def test_a_comparison_killed_three_times_has_the_pairs_that_were_planned(
+    tmp_path: Path, started: Start, kilotoken: Command
+) -> None:
+    (tmp_path / "pairs.yaml").write_text(PAIRS)
+    run = tmp_path / "out"
+    command: tuple[object, ...] = ("run", "pairs.yaml", "--out", run)
+    plans, kept = set(), {}
+    for moment in (the_first_server_loads, in_second_block, every_block_has_finished):
+        workbench = started(*command)
+        wait_for(lambda moment=moment: run.exists() and moment(run), 60)
+        tree = tree_of(workbench.pid)
+        workbench.send_signal(signal.SIGKILL)
+        workbench.wait()
+        wait_for(lambda tree=tree: all_gone(tree), 20)
+        plans.add((run / "plan.json").read_bytes())
+        kept |= finished_files(run)
+        command = ("run", "--resume", run)
+    assert not (run / "report.html").exists(), "killed before the end, every time"
+    done = kilotoken(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(plans | {(run / "plan.json").read_bytes()}) == 1, "byte for byte the plan of the first start"
+    assert {f: f.stat().st_mtime_ns for f in kept} == kept, "a finished block was touched"
+    assert sorted(statuses(run).values()) == ["finished"] * 4 + ["interrupted"] * 2
+    finished = [run / "blocks" / name for name, status in statuses(run).items() if status == "finished"]
+    (cells,) = zip(*(folder.glob("cells/*/cell.json") for folder in finished), strict=True)
+    begun = sorted(cells, key=lambda path: json.loads(path.read_text())["edges"]["idle_before"]["at_s"])
+    planned = [block["block_id"] for block in json.loads((run / "plan.json").read_text())["blocks"]]
+    assert [path.parents[2].name.rpartition(".")[0] for path in begun] == planned, "in the planned order"
+    measured = json.loads((run / "measures.json").read_text())["cells"]
+    pairs = {(cell["arm"], cell["repeat"]) for cell in measured}
+    assert pairs == {(arm, repeat) for arm in ("plain", "slow") for repeat in (1, 2)}
+    assert all(cell["reconciled"] for cell in measured)
+    compared = kilotoken("compare", run, "--json")
+    assert compared.returncode == 0, compared.stderr
+    assert {row["arm"] for row in json.loads(compared.stdout)["comparisons"]} == {"slow"}
 
 
 def test_kill_9_of_the_server_in_mid_cell_is_told_and_resume_completes(

@@ -57,6 +57,13 @@ def test_suffix_decoding_remembers_answers_through_every_reset(suffix_cells: lis
     assert second["tokens_per_step"]["value"] > first["tokens_per_step"]["value"]
 
 
+def test_a_suffix_cache_that_knows_the_answers_is_caught(suffix_cells: list[dict[str, Any]]) -> None:
+    first, second = (cell["verdict"] for cell in suffix_cells)
+    assert "cache_contaminated" not in first.values(), suffix_cells[0]["reason"]
+    assert set(second.values()) == {"cache_contaminated"}
+    assert "the drafter remembers answers" in suffix_cells[1]["reason"]
+
+
 def test_an_untrained_eagle3_head_drafts_three_tokens_a_step_and_is_never_right(
     head: Path, start_server: Any, measured_cell: MeasuredCell
 ) -> None:

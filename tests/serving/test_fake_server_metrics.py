@@ -10,7 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.fake_server import FakeServerConfig, RunningFakeServer, Timing
+from serving.fake_server import FakeServerConfig, RunningFakeServer, Timing, parse_fault_script
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics_vllm_0_32_ngram.prom"
 USAGE = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
@@ -202,21 +202,43 @@ def test_requests_beyond_the_limit_wait_and_one_that_gives_up_there_is_an_abort(
 
 
 def test_prefix_cache_hits_and_reset(client: httpx.Client) -> None:
-    """A prompt seen since the reset hits all but its last token."""
-    with RunningFakeServer(FakeServerConfig(timing=Timing(ttft_s=0, tpot_s=0))) as server:
+    """A prompt hits what it has in common with the beginning of any seen since the reset, never its last token."""
+    config = FakeServerConfig(timing=Timing(ttft_s=0, tpot_s=0), block_size=1)
+    with RunningFakeServer(config) as server:
 
-        def hits():
-            stream(client, server, "w x y z", max_tokens=1)
+        def hits(prompt="w x y z"):
+            stream(client, server, prompt, max_tokens=1)
             page = page_of(client, server)
+            assert page["vllm:prefix_cache_hits_total"] == page["vllm:prompt_tokens_cached_total"]
             return page["vllm:prefix_cache_queries_total"], page["vllm:prefix_cache_hits_total"]
 
         assert hits() == (4, 0)
         assert hits() == (8, 3)
         assert client.post(f"{server.url}/reset_prefix_cache").json() == {"success": True}
         assert hits() == (12, 3)
-        stream(client, server, "w x y other", max_tokens=1)
-        page = page_of(client, server)
-        assert page["vllm:prefix_cache_hits_total"] == page["vllm:prompt_tokens_cached_total"] == 3
+        assert hits("w x other") == (15, 5)
+        assert hits("x y z") == (18, 5), "the same tokens behind others are another block"
+
+
+def test_a_reset_that_lies_keeps_every_block(client: httpx.Client) -> None:
+    faults = parse_fault_script([{"kind": "reset_lies"}])
+    with RunningFakeServer(FakeServerConfig(block_size=1, faults=faults)) as server:
+        for _ in range(2):
+            stream(client, server, "w x y z", max_tokens=1)
+            assert client.post(f"{server.url}/reset_prefix_cache").json() == {"success": True}
+        assert page_of(client, server)["vllm:prefix_cache_hits_total"] == 3
+
+
+def test_a_suffix_drafter_knows_the_answers_of_its_life_whatever_is_reset(client: httpx.Client) -> None:
+    """Two tokens a step for a new prompt, all of the draft for one that was answered before."""
+    timing = Timing(ttft_s=0, tpot_s=0, tokens_per_chunk=(2, 4))
+    config = FakeServerConfig(timing=timing, num_speculative_tokens=3, speculative_method="suffix")
+    with RunningFakeServer(config) as server:
+        asked = {"max_tokens": 13, "ignore_eos": True}
+        assert stream(client, server, "a b", **asked)[0] == [1, 2, 2, 2, 2, 2, 2]
+        client.post(f"{server.url}/reset_prefix_cache")
+        assert stream(client, server, "a b", **asked)[0] == [1, 4, 4, 4]
+        assert stream(client, server, "c d", **asked)[0] == [1, 2, 2, 2, 2, 2, 2]
 
 
 def test_prefix_hits_come_in_whole_blocks(client: httpx.Client) -> None:

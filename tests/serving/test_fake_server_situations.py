@@ -16,7 +16,7 @@ BODY = {
     "stream_options": {"include_usage": True, "continuous_usage_stats": True},
 }  # fmt: skip
 # Beside the answers, or the end of the whole server.
-NOT_OF_CLIENTS = {"die", "metrics_missing", "slow_metrics", "not_ready", "wrong_token"}
+NOT_OF_CLIENTS = {"die", "metrics_missing", "slow_metrics", "not_ready", "wrong_token", "reset_lies"}
 
 
 def came_away_with(server: RunningFakeServer) -> str:

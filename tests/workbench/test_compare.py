@@ -126,6 +126,25 @@ def test_choosing_an_arm_after_a_look_changes_no_number(make_run: Make) -> None:
     assert row(asked(path, "slow"), "slow", "cost") == row(asked(path), "slow", "cost")
 
 
+def test_a_run_of_one_arm_or_of_one_block_beside_another_is_refused(make_run: Make) -> None:
+    one_block = make_run("short", repeats=1)
+    with pytest.raises(RunError, match="short has one block per arm"):
+        asked(make_run("long"), str(one_block))
+    alone = make_run("alone")
+    kept = [line for line in (alone / "experiment.yaml").read_text().splitlines() if "again" not in line]
+    (alone / "experiment.yaml").write_text("\n".join(line for line in kept if "slow" not in line))
+    with pytest.raises(RunError, match="one arm only, plain"):
+        asked(alone)
+
+
+def test_other_prices_are_named_with_source_and_date(make_run: Make) -> None:
+    one, two = make_run("one"), make_run("two")
+    text = (two / "experiment.yaml").read_text()
+    (two / "experiment.yaml").write_text(text.replace("usd_per_hour: 3.6", "usd_per_hour: 7.2"))
+    note = asked(one, str(two), "slow")["notes"][1]
+    assert "$3.6 per hour (declared for a test, 2026-11-22) against $7.2 per hour" in note
+
+
 def test_two_arms_are_compared_the_way_they_are_named(make_run: Make) -> None:
     assert row(asked(make_run(), "plain", "slow"), "plain", "cost")["word"] == "cheaper"
 
@@ -181,6 +200,41 @@ def test_a_missing_ratio_is_explained_on_the_terminal(make_run: Make) -> None:
 def test_runs_of_different_models_are_refused(make_run: Make) -> None:
     with pytest.raises(RunError, match="different models"):
         asked(make_run("one"), str(make_run("two", model="other-model")))
+
+
+def serve_as(run: Path, name: str) -> None:
+    """What the loads of a run were told, where no model is declared."""
+    for block in (run / "blocks").iterdir():
+        cell_directory = block / "cells" / "chat-4"
+        cell_directory.mkdir(parents=True)
+        (cell_directory / "load.json").write_text(json.dumps({"model": name}))
+
+
+def test_servers_that_ran_already_are_known_by_the_names_they_serve(make_run: Make, tmp_path: Path) -> None:
+    """No model is declared of them: what they were asked for is on record."""
+    runs = [make_run("one"), make_run("two")]
+    for run, name in zip(runs, ("this-model", "that-model"), strict=True):
+        text = (run / "experiment.yaml").read_text()
+        (run / "experiment.yaml").write_text(
+            text.replace("slow: {batching: {max_num_seqs: 7}}", 'slow: {url: "http://x"}')
+        )
+        serve_as(run, name)
+    with pytest.raises(
+        RunError, match=r"serves this-model, slow of .*two serves that-model: tokens of different"
+    ):
+        asked(runs[0], str(runs[1]), "slow")
+
+
+def test_arms_of_one_run_that_serve_other_models_are_compared_with_a_note(make_run: Make) -> None:
+    """A quantised copy is another model, and asking for it is no mistake."""
+    run = make_run()
+    assert asked(run)["notes"] == []
+    text = (run / "experiment.yaml").read_text()
+    (run / "experiment.yaml").write_text(
+        text.replace("{max_num_seqs: 7}}", "{max_num_seqs: 7}, model: fake-model@int8}")
+    )
+    (note,) = asked(run)["notes"]
+    assert note.startswith("slow serves fake-model@int8, plain serves fake-model: ")
 
 
 def test_a_metric_that_no_cell_has_is_refused(make_run: Make) -> None:

@@ -59,3 +59,20 @@ def test_only_heads_that_read_hidden_states_compute_the_last_hit_again(
 ) -> None:
     resolved = {"speculative_config.method": method, "speculative_config.disable_eagle_block_drop": kept}
     assert kv_blocks(resolved, _page((32, True, 0, 500))).drops_last_hit is drops
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "whole"),
+    [("mamba_block_size", 528, False), ("mamba_block_size", None, True), ("prefix_match_unit", 16, False)],
+)
+def test_a_cache_of_several_kinds_of_layers_may_hit_parts_of_a_block(
+    name: str, value: int | None, whole: bool
+) -> None:
+    resolved = {
+        "cache_config.block_size": 16,
+        "cache_config.num_gpu_blocks": 101,
+        f"cache_config.{name}": value,
+    }
+    assert kv_blocks(resolved, "").hits_whole_blocks is whole
+    page = _page((32, True, 0, 500)).replace("{block_size", f'{{{name}="{value}",block_size')
+    assert kv_blocks({}, page).hits_whole_blocks is whole

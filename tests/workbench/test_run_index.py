@@ -95,6 +95,22 @@ def test_a_run_that_was_not_evaluated_says_so(tmp_path: Path) -> None:
     assert "not evaluated" in row["reason"]
 
 
+def test_where_the_index_cannot_be_kept_the_runs_are_listed_all_the_same(tmp_path: Path) -> None:
+    make_run(tmp_path, "one")
+    in_the_way = tmp_path / f"{INDEX_FILE}.partial"
+    in_the_way.mkdir()
+    (in_the_way / "something").touch()
+    warnings: list[str] = []
+    (row,) = indexed_runs(tmp_path, warn=warnings.append)
+    assert row["status"] == "finished"
+    assert INDEX_FILE in warnings[0]
+    assert "the next call reads every run again" in warnings[0]
+    done = CliRunner().invoke(app, ["runs", str(tmp_path), "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)[0]["experiment"] == "small", "standard output is the document alone"
+    assert "index is not kept" in done.stderr
+
+
 def test_the_command_prints_both_forms(tmp_path: Path) -> None:
     make_run(tmp_path, "one")
     call = CliRunner().invoke
