@@ -8,7 +8,7 @@ gap is small. It never tries a load above one that missed. Pure: the next load f
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -88,14 +88,14 @@ def next_load(probes: Sequence[Probed], bounds: Bounds) -> float | None:
     return float(min(max(round(middle), found.met + 1), found.missed - 1))
 
 
-def sentence(probes: Sequence[Probed], bounds: Bounds, unit: str) -> str:
-    """What the search found, in words. `unit` follows a load: `streams`, `requests/s`."""
+def sentence(probes: Sequence[Probed], bounds: Bounds, label: Callable[[float], str]) -> str:
+    """What the search found, in words. `label` names a load: `8 streams`."""
     found = bracket(probes)
     if found.met is None:
         if found.missed is None:
             return "no load was judged"
-        return f"no load met the floor: {found.missed:g} {unit}, the lowest allowed, missed it"
+        return f"no load met the floor: {label(found.missed)}, the lowest allowed, missed it"
     if found.missed is None:
         reached = "the highest allowed" if found.met >= bounds.highest else "the highest tried"
-        return f"at least {found.met:g} {unit}: {reached} met the floor, no load missed it"
-    return f"{found.met:g} {unit} met the floor, {found.missed:g} missed it"
+        return f"at least {label(found.met)}: {reached} met the floor, no load missed it"
+    return f"{label(found.met)} met the floor, {found.missed:g} missed it"

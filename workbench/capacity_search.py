@@ -8,6 +8,7 @@ makes that easier. One that misses it while the host or the client was the bound
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from accounting import shares
@@ -19,7 +20,7 @@ from serving.config import ServerConfig
 from workbench.cell import Progress, load_spec, run_cell
 from workbench.cell_data import CellData, read_cell
 from workbench.experiment import Experiment, workload_label
-from workbench.loads import CapacitySection, Level, unit_of
+from workbench.loads import CapacitySection, Level, level_label
 from workbench.measures import measure_cell
 from workbench.plan import BlockPlan, CellPlan
 from workbench.run_directory import BlockDirectory
@@ -155,7 +156,7 @@ def _document(
         "headroom": section.headroom,
         "chosen": found.met,
         "lowest_missed": found.missed,
-        "sentence": sentence(tried, section.to_bounds(), unit_of(section.by)),
+        "sentence": sentence(tried, section.to_bounds(), partial(level_label, section.by)),
         "nearest_slo": nearest or None,
         "nearest_slo_reason": _why_no_slo(found.met, nearest, lowest),
         "probes": probes,

@@ -52,7 +52,9 @@ def server_file(run: RunDirectory, arm: str, name: str) -> dict[str, Any]:
     Raises:
         RunError: if it cannot be read.
     """
-    for block in run.plan().blocks:
+    plan = run.plan()
+    # A search comes first: an arm without a capacity has blocks in which no server ran.
+    for block in (*plan.searches, *plan.blocks):
         attempt = run.finished(block) if block.arm == arm else None
         if attempt is not None:
             try:

@@ -87,7 +87,7 @@ def test_the_capacity_lies_below_every_load_that_missed() -> None:
 )
 def test_the_answer_in_words(capacity: int, words: str) -> None:
     bounds = Bounds(2, 16)
-    assert sentence(search(capacity, bounds), bounds, "streams") == words
+    assert sentence(search(capacity, bounds), bounds, lambda at: f"{at:g} streams") == words
 
 
 def test_a_range_that_is_none_is_refused() -> None:
