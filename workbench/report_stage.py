@@ -15,6 +15,7 @@ from accounting.missing import Measured, not_measured
 from accounting.prices import Price
 from accounting.verdicts import POOLABLE
 from dashboards import report_data as shown
+from dashboards.number_format import loads
 from dashboards.report import render_report
 from serving.resolved import resolved_difference
 from workbench.engine_warnings import engine_warnings, server_file
@@ -57,7 +58,9 @@ def collect(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]
         baseline=experiment.baseline_arm,
         arms=list(experiment.arms),
         workloads=list(experiment.workloads),
-        streams=list(experiment.loads.streams),
+        loads=[
+            shown.Load(loads(streams, "streams"), "streams", streams) for streams in experiment.loads.streams
+        ],
         groups=[_group(pooled, measures["cells"], cells, price) for pooled in measures["pooled"]],
         cells=[_cell(m, c) for m, c in zip(measures["cells"], costs, strict=True)],
         comparisons=[_comparison(row) for row in comparison["comparisons"]],
@@ -94,7 +97,8 @@ def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], pric
     return shown.Group(
         arm=pooled["arm"],
         workload=pooled["workload"],
-        streams=pooled["streams"],
+        load=loads(pooled["streams"], "streams"),
+        at=pooled["streams"],
         **statistics,
         requests=pooled["requests"],
         failed=pooled["failed"],
@@ -129,7 +133,8 @@ def _cell(m: Row, c: Row) -> shown.Cell:
     return shown.Cell(
         arm=m["arm"],
         workload=m["workload"],
-        streams=m["streams"],
+        load=loads(m["streams"], "streams"),
+        at=m["streams"],
         repeat=m["repeat"],
         output_tokens=m["output_tokens"],
         window_s=m["window_s"],
@@ -150,7 +155,7 @@ def _comparison(row: Row) -> shown.Comparison:
     return shown.Comparison(
         arm=row["arm"],
         workload=row["workload"],
-        streams=row["streams"],
+        load=loads(row["streams"], "streams"),
         cost_ratio=row["cost_ratio"],
         speedup=row["speedup"],
         pair_ratios=row["pair_ratios"],
