@@ -9,34 +9,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards.number_format import number
+from dashboards.load_rows import LoadKind
+from dashboards.number_format import load_number, number
 
 COST_LOG_FROM = 5.0  # largest over smallest cost from which a linear axis would flatten the small ones
 TIME_LOG_FROM = 10.0  # longest over median wait, likewise
 MAX_LOG_SPREAD = 1000.0  # a logarithmic time axis starts at most this far below its end
 MAX_TICKS = 6  # labels that fit a narrow panel
+MIN_TICK_GAP = 0.08  # of the axis, between two labels of loads
+LOAD_TITLES: dict[LoadKind, str] = {"streams": "concurrent streams", "rate": "offered requests/s"}
 
 Axis = dict[str, Any]
 
 
-def streams_axis(streams: Sequence[int]) -> Axis:
-    """Concurrent streams on a logarithmic axis that shows exactly the loads that were run."""
-    low, high = math.log10(min(streams)), math.log10(max(streams))
+def load_axis(values: Sequence[float], kind: LoadKind) -> Axis:
+    """Load on a logarithmic axis that is labelled at the loads that were run, as far as there is room."""
+    title = {"title": {"text": LOAD_TITLES[kind], "standoff": 8}}
+    if not values:
+        return {**title, "range": [0, 1], "showticklabels": False}
+    low, high = math.log10(min(values)), math.log10(max(values))
     room = max(0.08 * (high - low), 0.08)
-    ticks = sorted(set(streams))
+    ticks = _apart(sorted(set(values)), MIN_TICK_GAP * (high - low + 2 * room))
     return {
+        **title,
         "type": "log",
         "range": [low - room, high + room],
         "tickvals": ticks,
-        "ticktext": [str(tick) for tick in ticks],
-        "title": {"text": "concurrent streams", "standoff": 8},
+        "ticktext": [load_number(tick) for tick in ticks],
         "minor": {"ticks": ""},
     }
 
 
-def side_step(streams: Sequence[int], index: int, count: int) -> float:
+def _apart(rising: Sequence[float], least_decades: float) -> list[float]:
+    """Those of the values that stand far enough from the one before for a label each."""
+    kept: list[float] = []
+    for value in rising:
+        if not kept or math.log10(value / kept[-1]) >= least_decades:
+            kept.append(value)
+    return kept
+
+
+def side_step(values: Sequence[float], index: int, count: int) -> float:
     """Factor that moves one arm's dots a little aside so that equal values do not cover each other."""
-    span = max(math.log10(max(streams) / min(streams)), 0.3)
+    span = max(math.log10(max(values) / min(values)), 0.3) if values else 0.3
     return float(10 ** (0.012 * span * (index - (count - 1) / 2)))
 
 

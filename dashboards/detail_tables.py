@@ -8,16 +8,17 @@ from accounting.verdicts import Verdict
 from dashboards.cost_cell import cost_cell
 from dashboards.markup import head_row, marked, number_cell, row_head, scroll_table, text_cell
 from dashboards.missing_values import MissingValues
-from dashboards.number_format import decimals_for, duration, number, share
+from dashboards.number_format import decimals_for, duration, loads, number, share
 from dashboards.report_data import Cell, Group, ReportData
+from dashboards.verdict_mark import verdict_mark
 
 _CELL_NUMBERS = (
-    "Streams", "Repeat", "Output tokens", "Window", "Tokens/s", "$ per 1k tokens", "$ per 1k SLO tokens",
+    "Repeat", "Output tokens", "Window", "Tokens/s", "$ per 1k tokens", "$ per 1k SLO tokens",
     "Requests", "Failed",
 )  # fmt: skip
-_CELL_COLUMNS = ("Arm", "Workload", *_CELL_NUMBERS, "Counts agree", "Throughput", "Tails", "Reason")
+_CELL_COLUMNS = ("Arm", "Workload", "Load", *_CELL_NUMBERS, "Counts agree", "Throughput", "Tails", "Reason")
 _GROUP_NUMBERS = (
-    "Streams", "Requests", "Failed", "TTFT p50", "TTFT p95", "TPOT p50", "TPOT p95", "Acceptance length",
+    "Requests", "Failed", "TTFT p50", "TTFT p95", "TPOT p50", "TPOT p95", "Acceptance length",
     "Acceptance rate", "Tokens per step",
 )  # fmt: skip
 _GROUP_TIMES = ("ttft_p50_s", "ttft_p95_s", "tpot_p50_s", "tpot_p95_s")
@@ -31,19 +32,19 @@ def cells_table(data: ReportData, missing: MissingValues) -> str:
     costs = [cell.usd_per_1k_output_tokens for cell in data.cells]
     costs += [cell.usd_per_1k_slo_output_tokens for cell in data.cells]
     rate = decimals_for(cell.output_tokens_per_s for cell in data.cells)
-    rows = (_cell_row(cell, rate, decimals_for(costs), missing) for cell in data.cells)
+    rows = (_cell_row(data, cell, rate, decimals_for(costs), missing) for cell in data.cells)
     caption = "Every measured cell: one arm at one workload and load, once"
     return scroll_table(caption, head_row(_CELL_COLUMNS, _CELL_NUMBERS), rows, "tall")
 
 
-def _cell_row(cell: Cell, rate: int, cost: int, missing: MissingValues) -> str:
+def _cell_row(data: ReportData, cell: Cell, rate: int, cost: int, missing: MissingValues) -> str:
     why = cell.reason
     verdicts = (cell.verdict_throughput, cell.verdict_tails)
     fit = cell.reconciled and cell.verdict_throughput == Verdict.VALID
     parts = [
         row_head(cell.arm, "" if fit else marked("⚠︎", "not valid", "unfit")),
         text_cell(escape(cell.workload)),
-        number_cell(str(cell.streams)),
+        _load_cell(data, cell),
         number_cell(str(cell.repeat)),
         number_cell(missing.shown(cell.output_tokens, lambda tokens: number(tokens, 0), why)),
         number_cell(missing.shown(cell.window_s, lambda seconds: f"{number(seconds, 1)} s", why)),
@@ -53,31 +54,35 @@ def _cell_row(cell: Cell, rate: int, cost: int, missing: MissingValues) -> str:
         number_cell(number(cell.requests, 0)),
         number_cell(number(cell.failed, 0)),
         text_cell(marked("✓", "yes", "fit") if cell.reconciled else marked("⚠︎", "no", "unfit")),
-        *(text_cell(_verdict(verdict)) for verdict in verdicts),
+        *(text_cell(verdict_mark(verdict)) for verdict in verdicts),
         text_cell(escape(why), "reason"),
     ]
     return f"<tr{'' if fit else ' class=unfit'}>{''.join(parts)}</tr>"
 
 
-def _verdict(verdict: str) -> str:
-    word = verdict.replace("_", " ")
-    return marked("✓", word, "fit") if verdict == Verdict.VALID else marked("⚠︎", word, "unfit")
+def _load_cell(data: ReportData, row: Cell | Group) -> str:
+    """The load's label; at capacity also the load that this arm ran at."""
+    load = data.load(row.load)
+    at = ""
+    if load.value is None and row.at is not None:
+        at = f"<small>at {escape(loads(row.at, load.kind))}</small>"
+    return text_cell(escape(load.label) + at, "load")
 
 
 def groups_table(data: ReportData, missing: MissingValues) -> str:
     """HTML of latency percentiles and acceptance per group, the numbers behind the figures."""
-    rows = (_group_row(group, missing) for group in data.groups)
-    head = head_row(("Arm", "Workload", *_GROUP_NUMBERS), _GROUP_NUMBERS)
+    rows = (_group_row(data, group, missing) for group in data.groups)
+    head = head_row(("Arm", "Workload", "Load", *_GROUP_NUMBERS), _GROUP_NUMBERS)
     return scroll_table("Latency and acceptance, pooled over repeats", head, rows, "tall")
 
 
-def _group_row(group: Group, missing: MissingValues) -> str:
+def _group_row(data: ReportData, group: Group, missing: MissingValues) -> str:
     why = group.reasons.get
     times = (missing.shown(getattr(group, name), duration, why(name)) for name in _GROUP_TIMES)
     parts = [
         row_head(group.arm),
         text_cell(escape(group.workload)),
-        number_cell(str(group.streams)),
+        _load_cell(data, group),
         number_cell(number(group.requests, 0)),
         number_cell(number(group.failed, 0)),
         *(number_cell(time) for time in times),

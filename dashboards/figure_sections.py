@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from html import escape
 
 import plotly.graph_objects as go
 
 from dashboards.arm_style import legend
-from dashboards.figures import acceptance_figure, attainment_figure, cost_figure, latency_figure
+from dashboards.figure_panels import FigureSection, by_kind, figure_body, plot_box, workload_panels
+from dashboards.figures import acceptance_figure, latency_figure
+from dashboards.load_figures import attainment_figure, cost_figure
 from dashboards.markup import section
-from dashboards.number_format import loads
-from dashboards.report_data import ReportData
+from dashboards.report_data import Load, ReportData
 
 COST_CAPTION = (
     "What 1,000 output tokens cost at each load: lower is cheaper, every dot is one repeat, the line joins "
     "the values pooled over repeats, and a hollow dot comes from a cell that is not valid."
+)
+RATE_CAPTION = (
+    " At an offered rate every arm that keeps up costs the same by construction: it delivers the same tokens in "
+    "the same hours, so compare latency there."
+)
+OWN_COST_CAPTION = (
+    "What 1,000 output tokens within the SLO cost, each arm at its own capacity: lower is cheaper, further right "
+    "carries more load, every dot is one confirmation block, and a hollow dot comes from a cell that is not valid."
 )
 ATTAINMENT_CAPTION = (
     "How many requests met every limit of the SLO as the load grows: higher is better, failed requests "
     "count as misses, and the dotted line is the share that the SLO asks for."
 )
 LATENCY_CAPTION = (
-    "How long answered requests waited at the chosen load: a curve further left is faster, its height is "
+    "How long answered requests waited at {where}: a curve further left is faster, its height is "
     "the share of requests that were done by then, marks sit at 25, 50 and 75%, and a dotted line is the "
     "SLO's limit."
 )
@@ -32,6 +40,10 @@ ACCEPTANCE_CAPTION = (
     "position, so a line that falls fast says that longer drafts are wasted work; one line per load."
 )
 NO_SPECULATION = "No arm speculates: no group reports an accepted draft token, so there is nothing to draw."
+SEE_CAPACITY = (
+    "<p>Every arm ran at its own capacity, so no load is common to all. How many requests met the SLO as the load "
+    'grew is drawn from the probes, under <a href="#capacity">Capacity</a>.</p>'
+)
 
 _LATENCIES = (
     ("ttft_s", "Time to first token (TTFT)"),
@@ -41,53 +53,29 @@ _LATENCIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FigureSection:
-    """HTML of a section, and its figures by the id of the element they are drawn in.
-
-    A panel has one figure, or one per load in the order of `ReportData.streams`.
-    """
-
-    html: str
-    figures: dict[str, list[go.Figure]]
-
-
 def figure_sections(data: ReportData) -> list[FigureSection]:
-    """All figure sections in page order."""
-    return [
-        _per_workload(
-            data, "cost", "Cost against load", "$ per 1k output tokens", cost_figure, COST_CAPTION
-        ),
-        _per_workload(
-            data, "attainment", "SLO against load", "requests that met the SLO", attainment_figure,
-            ATTAINMENT_CAPTION,
-        ),
-        _latency(data),
-        _acceptance(data),
-    ]  # fmt: skip
+    """All figure sections in page order, but for that of the capacity searches."""
+    return [_cost(data), _attainment(data), _latency(data), _acceptance(data)]
 
 
-def _per_workload(
-    data: ReportData,
-    anchor: str,
-    title: str,
-    unit: str,
-    draw: Callable[[ReportData, str], go.Figure],
-    caption: str,
-    arms: Sequence[str] = (),
-) -> FigureSection:
-    figures = {f"{anchor}-{i}": [draw(data, workload)] for i, workload in enumerate(data.workloads)}
-    panels = "".join(
-        f'<div class="panel"><h3>{escape(workload)} <span class="soft">{escape(unit)}{_scale(figures[plot][0])}</span></h3>'
-        f"{_plot(plot, f'{title}, {workload}')}</div>"
-        for plot, workload in zip(figures, data.workloads, strict=True)
-    )
-    body = _figure_body(legend(data, arms or data.arms), f'<div class="panels wide">{panels}</div>', caption)
-    return FigureSection(section(anchor, title, body), figures)
+def _cost(data: ReportData) -> FigureSection:
+    if data.at_own_loads:
+        title, unit, caption = "Cost at capacity", "$ per 1k SLO output tokens", OWN_COST_CAPTION
+    else:
+        title, unit, caption = "Cost against load", "$ per 1k output tokens", COST_CAPTION
+        if any(load.kind == "rate" and load.value is not None for load in data.loads):
+            caption += RATE_CAPTION
+    part = workload_panels(data, "cost", (title, unit), by_kind(data, cost_figure), caption)
+    return FigureSection(section("cost", title, part.html), part.figures)
 
 
-def _scale(figure: go.Figure) -> str:
-    return ", log scale" if figure.layout.yaxis.type == "log" else ""
+def _attainment(data: ReportData) -> FigureSection:
+    title = "SLO against load"
+    if data.at_own_loads and data.searches:
+        return FigureSection(section("attainment", title, SEE_CAPACITY))
+    titles = (title, "requests that met the SLO")
+    part = workload_panels(data, "attainment", titles, by_kind(data, attainment_figure), ATTAINMENT_CAPTION)
+    return FigureSection(section("attainment", title, part.html), part.figures)
 
 
 def _latency(data: ReportData) -> FigureSection:
@@ -99,23 +87,30 @@ def _latency(data: ReportData) -> FigureSection:
         for field, label in _LATENCIES:
             plot = f"latency-{index}-{field.removesuffix('_s').replace('_', '-')}"
             figures[plot] = [
-                latency_figure(data, workload, streams, field, limits.get(field)) for streams in data.streams
+                latency_figure(data, workload, load.label, field, limits.get(field)) for load in data.loads
             ]
             panels.append(
-                f'<div class="panel"><p class="panel-title">{label}</p>{_plot(plot, f"{label}, {workload}")}</div>'
+                f'<div class="panel"><p class="panel-title">{label}</p>{plot_box(plot, f"{label}, {workload}")}</div>'
             )
         blocks.append(f'<h3>{escape(workload)}</h3><div class="panels narrow">{"".join(panels)}</div>')
-    body = _figure_body(
-        legend(data, data.arms), _load_choice(data.streams) + "".join(blocks), LATENCY_CAPTION
+    where = "the chosen load"
+    if any(load.value is None for load in data.loads):
+        where = "each arm's own capacity" if data.at_own_loads else f"{where} (capacity: each arm at its own)"
+    body = figure_body(
+        legend(data, data.arms),
+        _load_choice(data.loads) + "".join(blocks),
+        LATENCY_CAPTION.format(where=where),
     )
     return FigureSection(section("latency", "How long requests waited", body), figures)
 
 
-def _load_choice(streams: Sequence[int]) -> str:
-    last = len(streams) - 1
+def _load_choice(loads: Sequence[Load]) -> str:
+    last = len(loads) - 1
+    if not last:
+        return f'<p class="soft">Load shown: {escape(loads[0].label)}</p>'
     options = "".join(
-        f'<option value="{index}"{" selected" if index == last else ""}>{loads(count)}</option>'
-        for index, count in enumerate(streams)
+        f'<option value="{index}"{" selected" if index == last else ""}>{escape(load.label)}</option>'
+        for index, load in enumerate(loads)
     )
     return f'<p class="choice"><label for="load">Load shown</label> <select id="load">{options}</select></p>'
 
@@ -126,21 +121,13 @@ def _acceptance(data: ReportData) -> FigureSection:
         arm for arm in data.arms if any(g.arm == arm and g.acceptance_by_position for g in data.groups)
     ]
     if not speculating:
-        return FigureSection(section("acceptance", title, f"<p>{NO_SPECULATION}</p>"), {})
-    return _per_workload(
+        return FigureSection(section("acceptance", title, f"<p>{NO_SPECULATION}</p>"))
+    part = workload_panels(
         data,
         "acceptance",
-        title,
-        "drafts accepted so far",
-        acceptance_figure,
+        (title, "drafts accepted so far"),
+        lambda workload: [acceptance_figure(data, workload)],
         ACCEPTANCE_CAPTION,
         speculating,
     )
-
-
-def _plot(plot: str, label: str) -> str:
-    return f'<div class="plot" id="{plot}" role="img" aria-label="{escape(label)}"></div>'
-
-
-def _figure_body(legend_html: str, panels: str, caption: str) -> str:
-    return f"<figure>{legend_html}{panels}<figcaption>{escape(caption)}</figcaption></figure>"
+    return FigureSection(section("acceptance", title, part.html), part.figures)

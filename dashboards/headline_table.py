@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
+from dashboards.comparison_cell import compared_metric, comparison_cell, comparison_verdict
 from dashboards.cost_cell import cost_cell
-from dashboards.markup import head_row, marked, number_cell, scroll_table, text_cell
+from dashboards.markup import head_row, number_cell, scroll_table, text_cell
 from dashboards.missing_values import NOT_MEASURED, MissingValues
-from dashboards.number_format import decimals_for, loads, number, ratio, share
-from dashboards.report_data import Comparison, Group, ReportData
+from dashboards.number_format import decimals_for, loads, number, share
+from dashboards.report_data import Load, ReportData
 
 NO_COMPARISON = "no comparison with the baseline was made"
-WORD_ICONS = {"cheaper": "▼", "dearer": "▲", "cannot tell": "≈", "too few blocks": "○"}
 _COLUMNS = ("Tokens/s", "$ per 1k tokens", "$ per 1k SLO tokens", "SLO met")
 
 
@@ -31,11 +31,10 @@ def headline_table(data: ReportData, missing: MissingValues) -> str:
     costs += [group.usd_per_1k_slo_output_tokens for group in data.groups]
     columns = _Columns(decimals_for(rates), decimals_for(costs))
     rows = [
-        _row(data, workload, streams, columns, missing)
-        for workload in data.workloads
-        for streams in data.streams
+        _row(data, workload, load, columns, missing) for workload in data.workloads for load in data.loads
     ]
-    caption = f"Output tokens, their price and the SLO, per arm; ratios are cost against {data.baseline}"
+    ratios = f"{compared_metric(data) or 'latency'} against {data.baseline}"
+    caption = f"Output tokens, their price and the SLO, per arm; ratios are {ratios}"
     return scroll_table(caption, _head(data), rows, "headline")
 
 
@@ -55,31 +54,42 @@ def _titles(arm: str, data: ReportData) -> str:
         f'<th scope="col" class="num{" first" if index == 0 else ""}">{title}</th>'
         for index, title in enumerate(_COLUMNS)
     )
-    return numeric + ("" if arm == data.baseline else '<th scope="col">Cost against baseline</th>')
+    against = "Cost against baseline" if compared_metric(data) else "Latency against baseline"
+    return numeric + ("" if arm == data.baseline else f'<th scope="col">{against}</th>')
 
 
 def _width(arm: str, data: ReportData) -> int:
     return len(_COLUMNS) + (arm != data.baseline)
 
 
-def _row(data: ReportData, workload: str, streams: int, columns: _Columns, missing: MissingValues) -> str:
+def _row(data: ReportData, workload: str, load: Load, columns: _Columns, missing: MissingValues) -> str:
     cells = []
     for arm in data.arms:
-        cells.append(_numbers(data.group(arm, workload, streams), columns, missing))
+        cells.append(_numbers(data, (arm, workload), load, columns, missing))
         if arm != data.baseline:
-            cells.append(_against_baseline(data.comparison(arm, workload, streams), missing))
-    return f"<tr>{_row_head(workload, streams)}{''.join(cells)}</tr>"
+            found = data.comparison(arm, workload, load.label)
+            cells.append(
+                comparison_cell(found, missing)
+                if found
+                else text_cell(missing.dash(_no_comparison(data, arm, workload, load)), "against")
+            )
+    return f"<tr>{_row_head(workload, load)}{''.join(cells)}</tr>"
 
 
-def _numbers(group: Group | None, columns: _Columns, missing: MissingValues) -> str:
+def _numbers(
+    data: ReportData, of: tuple[str, str], load: Load, columns: _Columns, missing: MissingValues
+) -> str:
+    group = data.group(*of, load.label)
     if group is None:
-        dash = missing.dash(NOT_MEASURED)
+        dash = missing.dash(_no_capacity(data, *of, load) or NOT_MEASURED)
         return number_cell(dash, css="first") + number_cell(dash) * (len(_COLUMNS) - 1)
     rate = missing.shown(
         group.output_tokens_per_s,
         lambda value: number(value, columns.rate),
         group.reasons.get("output_tokens_per_s"),
     )
+    if load.value is None and group.at is not None:
+        rate += f"<small>at {escape(loads(group.at, load.kind))}</small>"
     attainment = missing.shown(group.slo_attainment, share, group.reasons.get("slo_attainment"))
     costs = (
         cost_cell(getattr(group, name), columns.cost, group.reasons.get(name), missing)
@@ -88,28 +98,15 @@ def _numbers(group: Group | None, columns: _Columns, missing: MissingValues) -> 
     return f"{number_cell(rate, css='first')}{''.join(costs)}{number_cell(attainment)}"
 
 
-def _against_baseline(comparison: Comparison | None, missing: MissingValues) -> str:
-    if comparison is None:
-        return text_cell(missing.dash(NO_COMPARISON), "against")
-    details = "".join(f"<small>{detail}</small>" for detail in _details(comparison, missing))
-    title = f' title="{escape(comparison.reason)}"' if comparison.reason else ""
-    return f'<td class="against"{title}>{_verdict(comparison, missing)}{details}</td>'
+def _no_capacity(data: ReportData, arm: str, workload: str, load: Load) -> str:
+    """Why an arm could not run at its capacity: its search found none; empty otherwise."""
+    search = data.search(arm, workload) if load.value is None else None
+    return search.sentence if search and search.chosen is None else ""
 
 
-def _verdict(comparison: Comparison, missing: MissingValues) -> str:
-    word = marked(
-        WORD_ICONS.get(comparison.word, "?"), comparison.word, escape(comparison.word.replace(" ", "-"))
-    )
-    return f"<strong>{missing.shown(comparison.cost_ratio, ratio, comparison.reason)}</strong> {word}"
-
-
-def _details(comparison: Comparison, missing: MissingValues) -> list[str]:
-    speed = f"speed {missing.shown(comparison.speedup, ratio, comparison.reason)}"
-    if comparison.interval is not None:
-        low, high = comparison.interval
-        speed = f"95% interval {low:.2f} to {high:.2f}, {speed}"
-    pairs = ", ".join(f"{pair:.2f}" for pair in comparison.pair_ratios)
-    return [f"pairs {pairs}", speed] if pairs else [speed]
+def _no_comparison(data: ReportData, arm: str, workload: str, load: Load) -> str:
+    without = (_no_capacity(data, each, workload, load) for each in (arm, data.baseline))
+    return next(filter(None, without), NO_COMPARISON)
 
 
 def ratio_table(data: ReportData, missing: MissingValues) -> str:
@@ -117,15 +114,24 @@ def ratio_table(data: ReportData, missing: MissingValues) -> str:
     contenders = [arm for arm in data.arms if arm != data.baseline]
     rows = []
     for workload in data.workloads:
-        for streams in data.streams:
+        for load in data.loads:
             cells = (
-                text_cell(_verdict(found, missing) if found else missing.dash(NO_COMPARISON), "against")
-                for found in (data.comparison(arm, workload, streams) for arm in contenders)
+                text_cell(
+                    comparison_verdict(found, missing)
+                    if (found := data.comparison(arm, workload, load.label))
+                    else missing.dash(_no_comparison(data, arm, workload, load)),
+                    "against",
+                )
+                for arm in contenders
             )
-            rows.append(f"<tr>{_row_head(workload, streams)}{''.join(cells)}</tr>")
-    caption = f"Cost of 1,000 output tokens divided by that of {data.baseline}: below 1 is cheaper"
-    return scroll_table(caption, head_row(("Workload, load", *contenders)), rows, "headline")
+            rows.append(f"<tr>{_row_head(workload, load)}{''.join(cells)}</tr>")
+    metric = compared_metric(data)
+    what, better = (metric, "cheaper") if metric else ("Latency", "faster")
+    caption = f"{what} divided by that of {data.baseline}: below 1 is {better}"
+    return scroll_table(
+        caption[0].upper() + caption[1:], head_row(("Workload, load", *contenders)), rows, "headline"
+    )
 
 
-def _row_head(workload: str, streams: int) -> str:
-    return f'<th scope="row">{escape(workload)} <span class="soft">{loads(streams)}</span></th>'
+def _row_head(workload: str, load: Load) -> str:
+    return f'<th scope="row">{escape(workload)} <span class="soft">{escape(load.label)}</span></th>'

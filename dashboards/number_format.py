@@ -9,9 +9,12 @@ import math
 from collections.abc import Iterable
 from typing import TypeGuard
 
+from dashboards.load_rows import LoadKind
+
 SIGNIFICANT_DIGITS = 3
 MAX_DIGITS = 5  # the largest value of a column may show that many before decimals are cut
 MAX_DECIMALS = 9
+LOAD_DIGITS = 4
 
 
 def usable(value: float | None) -> TypeGuard[float]:
@@ -60,6 +63,15 @@ def duration(seconds: float) -> str:
     return f"{number(seconds * 1000)} ms" if abs(seconds) < 1 else f"{number(seconds)} s"
 
 
-def loads(streams: int) -> str:
-    """A load in words: `1 stream`, `8 streams`."""
-    return f"{streams} stream" if streams == 1 else f"{streams} streams"
+def load_number(value: float) -> str:
+    """A load's number alone, without zeros that say nothing: `12`, `0.5`, `3.367`, `1,000`."""
+    decimals = max(0, LOAD_DIGITS - 1 - _exponent(value)) if value else 0
+    written = number(value, decimals)
+    return written.rstrip("0").rstrip(".") if decimals else written
+
+
+def loads(value: float, kind: LoadKind) -> str:
+    """A load in words: `1 stream`, `8 streams`, `2 requests/s`."""
+    unit = "stream" if kind == "streams" else "request"
+    plural = "" if value == 1 else "s"
+    return f"{load_number(value)} {unit}{plural}{'/s' if kind == 'rate' else ''}"

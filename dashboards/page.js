@@ -19,8 +19,10 @@
   function paintTrace(trace, colours) {
     const colour = colours.read(`--arm-${trace.meta.arm}`);
     const marker = trace.marker || {};
+    const bars = trace.error_y ? { error_y: { ...trace.error_y, color: colour } } : {};
     return {
       ...trace,
+      ...bars,
       line: { ...trace.line, color: colour },
       marker: { ...marker, color: colour, line: { ...marker.line, color: colour } },
     };

@@ -6,6 +6,7 @@ import json
 from html import escape
 from typing import Any
 
+from dashboards.capacity_section import capacity_section
 from dashboards.detail_tables import (
     cells_table,
     commands_list,
@@ -13,8 +14,10 @@ from dashboards.detail_tables import (
     groups_table,
     provenance_list,
 )
-from dashboards.figure_sections import FigureSection, figure_sections
+from dashboards.figure_panels import FigureSection
+from dashboards.figure_sections import figure_sections
 from dashboards.headline_table import headline_table, ratio_table
+from dashboards.losslessness_table import losslessness_table
 from dashboards.markup import folded, section
 from dashboards.missing_values import MissingValues
 from dashboards.number_format import money
@@ -26,10 +29,11 @@ from dashboards.report_data import ReportData, Slo
 def render_report(data: ReportData) -> str:
     """The report as one self-contained HTML file; equal data gives an equal file."""
     missing = MissingValues()
-    drawn = figure_sections(data)
+    summary = section("summary", "Against the baseline", _summary(data, missing))
+    drawn = [capacity_section(data, missing), *figure_sections(data)]
     content = [
         _masthead(data),
-        section("summary", "Against the baseline", _summary(data, missing)),
+        summary,
         *(part.html for part in drawn),
         _details(data, missing),
         missing.section(),
@@ -82,9 +86,11 @@ def _details(data: ReportData, missing: MissingValues) -> str:
     notes = "".join(f"<li>{escape(note)}</li>" for note in data.notes)
     groups = folded("Latency and acceptance as a table", groups_table(data, missing))
     quality = quality_table(data, missing)
+    lossless = losslessness_table(data, missing)
     parts = [
         groups,
         section("quality", "Quality where numerics differ", quality) if quality else "",
+        section("losslessness", "Did speculation change the answers?", lossless) if lossless else "",
         section("cells", "Every cell and its verdict", cells_table(data, missing)),
         section("differences", "How the arms differ", differences_table(data)),
         section("provenance", "Made with", provenance_list(data)),

@@ -4,22 +4,51 @@ Plain, frozen values only, so that whoever fills them needs nothing from this pa
 prices US dollars, shares between 0 and 1. A value that could not be measured is None and comes with a
 reason in a user's words; the page shows "–" and the reason, never a zero.
 
-`(arm, workload, streams)` names a group; `streams` is the number of requests kept in flight.
+Its rows stand in `load_rows`, `search_rows` and `answer_rows`, and are offered here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from accounting.errors import RunError
+from dashboards.answer_rows import Estimate, Losslessness, Quality
+from dashboards.load_rows import (
+    Cell,
+    Comparison,
+    ComparisonWord,
+    Group,
+    LatencyRatio,
+    Load,
+    LoadKind,
+    Samples,
+)
+from dashboards.search_rows import Decision, Probe, Search
 
-ComparisonWord = Literal["cheaper", "dearer", "cannot tell", "too few blocks"]
-Seconds = Sequence[float] | NDArray[np.floating]
+__all__ = [
+    "Cell",
+    "Comparison",
+    "ComparisonWord",
+    "Decision",
+    "Estimate",
+    "Group",
+    "LatencyRatio",
+    "Load",
+    "LoadKind",
+    "Losslessness",
+    "Price",
+    "Probe",
+    "Quality",
+    "ReportData",
+    "ResolvedDifference",
+    "Samples",
+    "Search",
+    "Slo",
+]
+
+UNDAMAGED = "The run directory does not match its plan; render the report from an undamaged run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,86 +70,6 @@ class Slo:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """The cost of an arm divided by the baseline's at one workload and load (below 1: cheaper).
-
-    `pair_ratios` holds one cost ratio per pair of blocks and `interval` the 95 % interval over them, None
-    with too few. `speedup` is the arm's output tokens per second divided by the baseline's. `reason` says
-    why a value is missing or why the word is not stronger.
-    """
-
-    arm: str
-    workload: str
-    streams: int
-    cost_ratio: float | None
-    speedup: float | None
-    pair_ratios: Sequence[float]
-    interval: tuple[float, float] | None
-    word: ComparisonWord
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Latency samples of answered requests in seconds, pooled over repeats, in any order."""
-
-    ttft_s: Seconds = ()
-    tpot_s: Seconds = ()
-    e2e_s: Seconds = ()
-    chunk_gap_s: Seconds = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """One arm at one workload and load, pooled over its repeats.
-
-    `reasons` maps a field's name to why it is None. `acceptance_by_position[i]` is the share of drafts
-    whose first i + 1 tokens were all accepted; empty where nothing was drafted.
-    """
-
-    arm: str
-    workload: str
-    streams: int
-    output_tokens_per_s: float | None
-    usd_per_1k_output_tokens: float | None
-    usd_per_1k_slo_output_tokens: float | None
-    slo_attainment: float | None
-    ttft_p50_s: float | None
-    ttft_p95_s: float | None
-    tpot_p50_s: float | None
-    tpot_p95_s: float | None
-    acceptance_length: float | None
-    acceptance_rate: float | None
-    tokens_per_step: float | None
-    requests: int
-    failed: int
-    acceptance_by_position: Sequence[float] = ()
-    samples: Samples = field(default_factory=Samples)
-    reasons: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One repeat of a group. A verdict other than "valid" is marked; `reason` also explains every None."""
-
-    arm: str
-    workload: str
-    streams: int
-    repeat: int
-    output_tokens: int | None
-    window_s: float | None
-    output_tokens_per_s: float | None
-    usd_per_1k_output_tokens: float | None
-    usd_per_1k_slo_output_tokens: float | None
-    requests: int
-    failed: int
-    reconciled: bool
-    verdict_throughput: str
-    verdict_tails: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ResolvedDifference:
     """One setting, as the servers resolved it, in which an arm differs from the baseline."""
 
@@ -131,38 +80,8 @@ class ResolvedDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number and its 95 % interval, both None where there is none."""
-
-    value: float | None = None
-    interval: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """What an arm scores on one set, or `words` (and the `command` that would measure it) where nobody measured.
-
-    `differs_in` names the settings that change the numbers against the baseline, none for the baseline itself.
-    `score` is a share; `score_difference` and `perplexity_ratio` are paired, on the items that the baseline
-    answered too. `reason` explains every None.
-    """
-
-    arm: str
-    differs_in: Sequence[str]
-    set_name: str = ""
-    words: str = ""
-    command: str = ""
-    score: Estimate = field(default_factory=Estimate)
-    failures: int = 0
-    perplexity: Estimate = field(default_factory=Estimate)
-    score_difference: Estimate = field(default_factory=Estimate)
-    perplexity_ratio: Estimate = field(default_factory=Estimate)
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything on the page. `arms`, `workloads` and `streams` give the order in which things are shown.
+    """Everything on the page. `arms`, `workloads` and `loads` give the order in which things are shown.
 
     `created_at` is an ISO timestamp; `headline` is one sentence; `notice` says how far the numbers carry
     and may be empty. `provenance` holds (label, value) pairs, `commands` (arm, command line) pairs.
@@ -178,12 +97,14 @@ class ReportData:
     baseline: str
     arms: Sequence[str]
     workloads: Sequence[str]
-    streams: Sequence[int]
+    loads: Sequence[Load]
     groups: Sequence[Group]
     cells: Sequence[Cell]
     comparisons: Sequence[Comparison] = ()
     resolved_differences: Sequence[ResolvedDifference] = ()
+    searches: Sequence[Search] = ()
     qualities: Sequence[Quality] = ()
+    losslessness: Sequence[Losslessness] = ()
     provenance: Sequence[tuple[str, str]] = ()
     commands: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
@@ -191,28 +112,66 @@ class ReportData:
     def __post_init__(self) -> None:
         """Refuse values that the page would have no place for: they would vanish without a word."""
         _refuse_unknown("baseline", [self.baseline], self.arms)
+        _refuse_unknown("losslessness's arm", (row.arm for row in self.losslessness), self.arms)
+        _refuse_unknown("search's arm", (row.arm for row in self.searches), self.arms)
+        _refuse_unknown("search's workload", (row.workload for row in self.searches), self.workloads)
+        labels = [load.label for load in self.loads]
         for kind, rows in (("group", self.groups), ("cell", self.cells), ("comparison", self.comparisons)):
             _refuse_unknown(f"{kind}'s arm", (row.arm for row in rows), self.arms)
             _refuse_unknown(f"{kind}'s workload", (row.workload for row in rows), self.workloads)
-            _refuse_unknown(f"{kind}'s streams", (row.streams for row in rows), self.streams)
-        if not self.streams or any(streams < 1 for streams in self.streams):
-            raise RunError(f"a report needs loads of at least one stream, not {list(self.streams)}")
+            _refuse_unknown(f"{kind}'s load", (row.load for row in rows), labels)
+        _refuse_loads(self.loads)
+        ran_at = [row.at for rows in (self.groups, self.cells) for row in rows]
+        ran_at += [probe.at for search in self.searches for probe in search.probes]
+        if any(at is not None and not _above_zero(at) for at in ran_at):
+            raise RunError("something is said to have run at no load at all", hint=UNDAMAGED)
 
-    def group(self, arm: str, workload: str, streams: int) -> Group | None:
+    @property
+    def at_own_loads(self) -> bool:
+        """Whether every arm ran at its own capacity and nowhere else: no load is common to all."""
+        return all(load.value is None for load in self.loads)
+
+    @property
+    def kinds(self) -> list[LoadKind]:
+        """The kinds of load, in page order."""
+        return list(dict.fromkeys(load.kind for load in self.loads))
+
+    def load(self, label: str) -> Load:
+        """The load of that label."""
+        return next(load for load in self.loads if load.label == label)
+
+    def group(self, arm: str, workload: str, load: str) -> Group | None:
         """The pooled result, None where the group was not measured."""
-        wanted = (arm, workload, streams)
-        return next((g for g in self.groups if (g.arm, g.workload, g.streams) == wanted), None)
+        wanted = (arm, workload, load)
+        return next((g for g in self.groups if (g.arm, g.workload, g.load) == wanted), None)
 
-    def comparison(self, arm: str, workload: str, streams: int) -> Comparison | None:
+    def comparison(self, arm: str, workload: str, load: str) -> Comparison | None:
         """The comparison with the baseline, None where none was made."""
-        wanted = (arm, workload, streams)
-        return next((c for c in self.comparisons if (c.arm, c.workload, c.streams) == wanted), None)
+        wanted = (arm, workload, load)
+        return next((c for c in self.comparisons if (c.arm, c.workload, c.load) == wanted), None)
+
+    def search(self, arm: str, workload: str) -> Search | None:
+        """The search for the arm's capacity, None where none was made."""
+        return next((s for s in self.searches if (s.arm, s.workload) == (arm, workload)), None)
+
+
+def _refuse_loads(loads: Sequence[Load]) -> None:
+    least = {"streams": 1.0, "rate": 0.0}
+    sound = all(
+        load.value is None or (_above_zero(load.value) and load.value >= least[load.kind]) for load in loads
+    )
+    if not loads or not sound:
+        shown = ", ".join(f"{load.label} ({load.value})" for load in loads) or "none"
+        raise RunError(f"a report needs loads of at least one stream, or of a rate above 0, not {shown}")
+    if len({load.label for load in loads}) < len(loads):
+        raise RunError(f"two loads of the report have the same label: {[load.label for load in loads]}")
+
+
+def _above_zero(value: float) -> bool:
+    return math.isfinite(value) and value > 0
 
 
 def _refuse_unknown(what: str, found: Iterable[object], known: Sequence[object]) -> None:
     for value in found:
         if value not in known:
-            raise RunError(
-                f"the report's {what} {value!r} is not listed: {list(known)}",
-                hint="The run directory does not match its plan; render the report from an undamaged run.",
-            )
+            raise RunError(f"the report's {what} {value!r} is not listed: {list(known)}", hint=UNDAMAGED)

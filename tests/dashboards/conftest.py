@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from dashboards.number_format import loads
 from dashboards.report_data import (
     Cell,
     Comparison,
     Group,
+    LatencyRatio,
+    Load,
     Price,
+    Probe,
     ReportData,
     ResolvedDifference,
     Samples,
+    Search,
     Slo,
 )
 
@@ -53,7 +59,7 @@ def _group(dice: random.Random, arm: int, workload: int, streams: int, count: in
     if not arm:
         reasons |= dict.fromkeys(("acceptance_length", "acceptance_rate"), NO_SPECULATION)
     return Group(
-        ARMS[arm], WORKLOADS[workload], streams, speed, _usd_per_1k(speed), _usd_per_1k(speed * attained),
+        ARMS[arm], WORKLOADS[workload], loads(streams, "streams"), streams, speed, _usd_per_1k(speed), _usd_per_1k(speed * attained),
         attained, sorted(samples.ttft_s)[count // 2], None, sorted(samples.tpot_s)[count // 2],
         sorted(samples.tpot_s)[count * 95 // 100], 1 + sum(accepted) if arm else None,
         sum(accepted) / len(accepted) if arm else None, 1 + 0.9 * sum(accepted), count, 0,
@@ -65,10 +71,10 @@ def _cells(dice: random.Random, group: Group, repeats: int) -> list[Cell]:
     cells = []
     for repeat in range(1, repeats + 1):
         speed = (group.output_tokens_per_s or 0) * dice.uniform(0.96, 1.04)
-        bad = (group.arm, group.streams, repeat) == ("ngram", 1, 2)
+        bad = (group.arm, group.at, repeat) == ("ngram", 1, 2)
         cells.append(
             Cell(
-                group.arm, group.workload, group.streams, repeat, round(speed * 60), 60.0, speed,
+                group.arm, group.workload, group.load, group.at, repeat, round(speed * 60), 60.0, speed,
                 _usd_per_1k(speed), None if bad else _usd_per_1k(speed * (group.slo_attainment or 1)),
                 group.requests // repeats, int(bad), True, "too_short" if bad else "valid", "valid",
                 "the window holds 21 s, 25 s are needed" if bad else "",
@@ -86,17 +92,18 @@ def _comparison(dice: random.Random, arm: int, workload: int, streams: int, pair
     if interval:
         word = "cheaper" if interval[1] < 1 else "dearer" if interval[0] > 1 else "cannot tell"
     return Comparison(
-        ARMS[arm], WORKLOADS[workload], streams, 1 / speedup, speedup, ratios, interval, word,  # type: ignore[arg-type]
+        ARMS[arm], WORKLOADS[workload], loads(streams, "streams"), 1 / speedup, speedup, ratios, interval,
+        word,  # type: ignore[arg-type]
         "" if enough else f"{pairs} pairs of blocks; 4 are needed before a test means anything",
     )  # fmt: skip
 
 
 def make_report(
-    arms: int = 2, workloads: int = 2, loads: int = 2, repeats: int = 2, samples: int = 60, **changes: Any
+    arms: int = 2, workloads: int = 2, levels: int = 2, repeats: int = 2, samples: int = 60, **changes: Any
 ) -> ReportData:
-    """A report of that many arms, workloads, loads and repeats; `changes` replace fields."""
+    """A report of that many arms, workloads, loads (of streams) and repeats; `changes` replace fields."""
     dice = random.Random(7)
-    streams = tuple(sorted(STREAMS[:loads]))
+    streams = tuple(sorted(STREAMS[:levels]))
     keys = [(a, w, s) for w in range(workloads) for s in streams for a in range(arms)]
     groups = [_group(dice, *key, samples) for key in keys]
     fields: dict[str, Any] = {
@@ -110,7 +117,7 @@ def make_report(
         "baseline": "plain",
         "arms": ARMS[:arms],
         "workloads": WORKLOADS[:workloads],
-        "streams": streams,
+        "loads": [Load(loads(each, "streams"), "streams", each) for each in streams],
         "groups": groups,
         "cells": [cell for group in groups for cell in _cells(dice, group, repeats)],
         "comparisons": [_comparison(dice, *key, repeats) for key in keys if key[0]],
@@ -130,3 +137,110 @@ def make_report(
 def report() -> Callable[..., ReportData]:
     """Builds example data; keywords set its size or replace fields."""
     return make_report
+
+
+@pytest.fixture
+def rate_report() -> ReportData:
+    """Example data at offered rates: cost is equal by construction, latency is compared."""
+    data = make_report()
+    names = {"1 stream": Load("0.5 requests/s", "rate", 0.5), "8 streams": Load("2 requests/s", "rate", 2.0)}
+
+    def moved(row: Any, **changes: Any) -> Any:
+        return dataclasses.replace(row, load=names[row.load].label, **changes)
+
+    faster = LatencyRatio("TTFT p50 (s)", 0.81, (0.74, 0.88), "faster")
+    unknown = LatencyRatio("TPOT p95 (s)", None, None, "too few blocks")
+    return dataclasses.replace(
+        data,
+        loads=list(names.values()),
+        groups=[moved(g, at=names[g.load].value) for g in data.groups],
+        cells=[moved(c, at=names[c.load].value) for c in data.cells],
+        comparisons=[
+            moved(
+                c, word="equal by construction", cost_ratio=None, pair_ratios=(), interval=None,
+                latencies=(faster, unknown),
+            )
+            for c in data.comparisons
+        ],
+    )  # fmt: skip
+
+
+STEPS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 24.0, 20.0, 28.0)
+FLOOR = 0.95
+
+
+def _probe(at: float, knee: float, requests: int = 180) -> Probe:
+    met = 1 / (1 + (at / knee) ** 6)
+    if at == 28:
+        return Probe(at, 40, None, None, None, None, "failed", "failed", "unjudged", "the server ended")
+    half = 1.96 * (max(met * (1 - met), 0.004) / requests) ** 0.5
+    interval = (max(0.0, met - half), min(1.0, met + half))
+    speed = 42 * at / (1 + at / 24)
+    decision = "meets" if met >= FLOOR else "misses"
+    verdict = "too_short" if at == 24 else "valid"
+    reason = f"{met:.1%} met every limit, {FLOOR:.0%} are asked"
+    if verdict == "too_short":
+        decision, reason = "unjudged", "the window holds 21 s, 25 s are needed"
+    return Probe(
+        at, requests, met, interval, speed, _usd_per_1k(speed * met), verdict, "valid", decision, reason  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _search(arm: str, workload: str, knee: float) -> Search:
+    probes = [_probe(at, knee) for at in STEPS]
+    met = [probe.at for probe in probes if probe.decision == "meets"]
+    if not met:
+        return Search(
+            arm, workload, "streams", probes[:1], None,
+            f"No load meets the SLO: even at 1 stream {probes[0].attainment:.1%} of requests met every limit.",
+            FLOOR, nearest_slo="TTFT ≤ 100 ms, TPOT ≤ 52 ms, which 95% of requests met at 1 stream",
+        )  # fmt: skip
+    best = max(met)
+    return Search(
+        arm, workload, "streams", probes, best,
+        f"{loads(best, 'streams')} are the highest load that meets the SLO; the next that was judged misses it.",
+        FLOOR, confirmed="the floor held in 4 of 4 blocks, 97.2% of requests met every limit",
+    )  # fmt: skip
+
+
+def make_capacity_report(**changes: Any) -> ReportData:
+    """A capacity experiment: two arms, two workloads; on one of them an arm has no capacity."""
+    dice = random.Random(11)
+    knees = {
+        ("plain", "chat"): 14,
+        ("ngram", "chat"): 36,
+        ("plain", "code-edit"): 21,
+        ("ngram", "code-edit"): 0.8,
+    }
+    searches = {key: _search(*key, knee) for key, knee in knees.items()}
+    groups = {
+        key: dataclasses.replace(
+            _group(dice, ARMS.index(key[0]), WORKLOADS.index(key[1]), int(search.chosen), 60), load="capacity"
+        )
+        for key, search in searches.items()
+        if search.chosen
+    }
+    plain, ngram = (groups[arm, "chat"] for arm in ("plain", "ngram"))
+    ratio = (ngram.usd_per_1k_slo_output_tokens or 0) / (plain.usd_per_1k_slo_output_tokens or 1)
+    speedup = (ngram.output_tokens_per_s or 0) / (plain.output_tokens_per_s or 1)
+    pairs = [ratio * dice.uniform(0.97, 1.03) for _ in range(4)]
+    fields: dict[str, Any] = {
+        "headline": "On chat ngram carries 20 streams within the SLO, plain 8; on code-edit ngram carries none.",
+        "loads": [Load("capacity", "streams", None)],
+        "groups": list(groups.values()),
+        "cells": [cell for group in groups.values() for cell in _cells(dice, group, 4)],
+        "comparisons": [
+            Comparison(
+                "ngram", "chat", "capacity", ratio, speedup, pairs, (min(pairs), max(pairs)), "cheaper",
+                metric="$ per 1k SLO output tokens",
+            )
+        ],
+        "searches": list(searches.values()),
+    }  # fmt: skip
+    return make_report(**{**fields, **changes})
+
+
+@pytest.fixture
+def capacity_report() -> Callable[..., ReportData]:
+    """Builds the example of a capacity experiment; keywords replace fields."""
+    return make_capacity_report

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from dashboards.arm_style import arm_styles
-from dashboards.axes import money_axis, streams_axis, time_axis
+from dashboards.axes import load_axis, money_axis, time_axis
 from dashboards.distribution import MAX_POINTS, empirical_curve
-from dashboards.figures import acceptance_figure, attainment_figure, cost_figure, latency_figure
+from dashboards.figures import acceptance_figure, latency_figure
+from dashboards.load_figures import attainment_figure, cost_figure
 from dashboards.report_data import ReportData
 
 Build = Callable[..., ReportData]
@@ -17,8 +18,11 @@ Build = Callable[..., ReportData]
 
 def test_cost_figure_has_a_dot_per_repeat_and_a_pooled_line_per_arm(report: Build) -> None:
     """Repeats are the only sight of the noise, so none is averaged away."""
-    data = report(arms=3, loads=2, repeats=3)
-    lines, dots = cost_figure(data, "chat").data[0::2], cost_figure(data, "chat").data[1::2]
+    data = report(arms=3, levels=2, repeats=3)
+    lines, dots = (
+        cost_figure(data, "chat", "streams").data[0::2],
+        cost_figure(data, "chat", "streams").data[1::2],
+    )
     assert [len(line.x) for line in lines] == [2, 2, 2]
     assert [len(dot.x) for dot in dots] == [6, 6, 6]
     assert lines[0].y[0] == data.groups[0].usd_per_1k_output_tokens
@@ -26,7 +30,7 @@ def test_cost_figure_has_a_dot_per_repeat_and_a_pooled_line_per_arm(report: Buil
 
 def test_a_cell_that_is_not_valid_is_a_hollow_dot(report: Build) -> None:
     """A number that may not be compared must not look like one that may."""
-    dots = cost_figure(report(), "chat").data[3]
+    dots = cost_figure(report(), "chat", "streams").data[3]
     hollow = [symbol.endswith("-open") for symbol in dots.marker.symbol]
     assert hollow == ["not valid" in text for text in dots.hovertext]
     assert sum(hollow) == 1
@@ -36,7 +40,7 @@ def test_a_missing_pooled_cost_leaves_a_gap(report: Build) -> None:
     """A line never passes through zero for want of a value."""
     data = report()
     gap = dataclasses.replace(data.groups[0], usd_per_1k_output_tokens=None)
-    figure = cost_figure(dataclasses.replace(data, groups=[gap, *data.groups[1:]]), "chat")
+    figure = cost_figure(dataclasses.replace(data, groups=[gap, *data.groups[1:]]), "chat", "streams")
     assert figure.data[0].y[0] is None
 
 
@@ -57,16 +61,16 @@ def test_more_arms_than_colours_still_differ(report: Build) -> None:
 def test_slo_limit_and_floor_are_drawn(report: Build) -> None:
     """A limit is drawn where there is one, in the panel's unit."""
     data = report()
-    assert attainment_figure(data, "chat").layout.shapes[0].y0 == 0.95
-    assert latency_figure(data, "chat", 8, "ttft_s", 0.1).layout.shapes[0].x0 == pytest.approx(100)
-    assert not latency_figure(data, "chat", 8, "ttft_s", None).layout.shapes
+    assert attainment_figure(data, "chat", "streams").layout.shapes[0].y0 == 0.95
+    assert latency_figure(data, "chat", "8 streams", "ttft_s", 0.1).layout.shapes[0].x0 == pytest.approx(100)
+    assert not latency_figure(data, "chat", "8 streams", "ttft_s", None).layout.shapes
 
 
 def test_latency_in_milliseconds_only_while_everything_fits(report: Build) -> None:
     """The unit follows the longest wait."""
     data = report()
-    assert latency_figure(data, "chat", 1, "tpot_s", None).layout.xaxis.title.text == "ms"
-    assert latency_figure(data, "chat", 1, "e2e_s", None).layout.xaxis.title.text == "s"
+    assert latency_figure(data, "chat", "1 stream", "tpot_s", None).layout.xaxis.title.text == "ms"
+    assert latency_figure(data, "chat", "1 stream", "e2e_s", None).layout.xaxis.title.text == "s"
 
 
 def test_acceptance_draws_only_arms_that_speculate(report: Build) -> None:
@@ -78,7 +82,10 @@ def test_acceptance_draws_only_arms_that_speculate(report: Build) -> None:
 def test_a_panel_without_data_says_so(report: Build) -> None:
     """Empty axes would look like a fault of the page."""
     data = report(groups=[], cells=[])
-    for figure in (cost_figure(data, "chat"), latency_figure(data, "chat", 1, "e2e_s", None)):
+    for figure in (
+        cost_figure(data, "chat", "streams"),
+        latency_figure(data, "chat", "1 stream", "e2e_s", None),
+    ):
         assert figure.layout.annotations[0].text == "nothing measured"
 
 
@@ -113,6 +120,35 @@ def test_time_axis_turns_logarithmic_for_a_long_tail() -> None:
     assert time_axis("ms", [])["range"] == [0, 1]
 
 
-def test_streams_axis_shows_the_loads_that_were_run() -> None:
-    """Only measured loads are labelled."""
-    assert streams_axis([8, 1, 64])["ticktext"] == ["1", "8", "64"]
+def test_load_axis_shows_the_loads_that_were_run() -> None:
+    """Only measured loads are labelled, and the axis says what is counted."""
+    axis = load_axis([8, 1, 64], "streams")
+    assert axis["ticktext"] == ["1", "8", "64"]
+    assert axis["title"]["text"] == "concurrent streams"
+    assert load_axis([0.5, 2], "rate")["title"]["text"] == "offered requests/s"
+
+
+def test_labels_of_neighbouring_loads_do_not_run_into_each_other() -> None:
+    """A search ends among loads that lie close together."""
+    assert load_axis([1, 2, 4, 8, 16, 15, 14], "streams")["ticktext"] == ["1", "2", "4", "8", "14"]
+
+
+def test_a_load_axis_without_loads_has_no_labels() -> None:
+    """An arm without capacity has no place on it."""
+    assert not load_axis([], "streams")["showticklabels"]
+
+
+def test_at_capacity_each_arm_stands_at_its_own_load_with_its_slo_price(capacity_report: Build) -> None:
+    """There is no common load, and SLO tokens are what is compared there."""
+    data = capacity_report()
+    plain, plain_dots, ngram, ngram_dots = cost_figure(data, "chat", "streams").data
+    assert (round(plain.x[0]), round(ngram.x[0])) == (8, 20)
+    assert plain.y[0] == data.groups[0].usd_per_1k_slo_output_tokens
+    assert [len(dots.x) for dots in (plain_dots, ngram_dots)] == [4, 4]
+    assert "8 streams, repeat 1" in plain_dots.hovertext[0]
+
+
+def test_at_rates_the_axis_counts_offered_requests(rate_report: ReportData) -> None:
+    figure = cost_figure(rate_report, "chat", "rate")
+    assert figure.layout.xaxis.title.text == "offered requests/s"
+    assert figure.layout.xaxis.ticktext == ("0.5", "2")

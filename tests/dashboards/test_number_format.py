@@ -40,4 +40,6 @@ def test_ratios_durations_and_loads() -> None:
     """The remaining kinds of number."""
     assert (ratio(0.714), ratio(12.34)) == ("0.71×", "12.3×")
     assert (duration(0.0412), duration(1.5)) == ("41.2 ms", "1.50 s")
-    assert (loads(1), loads(8)) == ("1 stream", "8 streams")
+    assert (loads(1, "streams"), loads(8.0, "streams")) == ("1 stream", "8 streams")
+    assert (loads(0.5, "rate"), loads(1, "rate")) == ("0.5 requests/s", "1 request/s")
+    assert (loads(1000, "streams"), loads(3.36666, "rate")) == ("1,000 streams", "3.367 requests/s")

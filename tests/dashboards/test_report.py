@@ -14,7 +14,17 @@ from plotly.offline import get_plotlyjs
 from accounting.errors import RunError
 from dashboards.page import embedded_json
 from dashboards.report import render_report, slo_words
-from dashboards.report_data import Price, ReportData, ResolvedDifference, Slo
+from dashboards.report_data import (
+    LatencyRatio,
+    Load,
+    Losslessness,
+    Price,
+    Probe,
+    ReportData,
+    ResolvedDifference,
+    Search,
+    Slo,
+)
 
 Build = Callable[..., ReportData]
 
@@ -55,12 +65,24 @@ def test_equal_data_gives_an_equal_page(report: Build) -> None:
     assert render_report(report(3)) == render_report(report(3))
 
 
-def with_evil_text(data: ReportData) -> ReportData:
+def with_evil_text(data: ReportData, word: Any = EVIL) -> ReportData:
     """The same report with markup in every text that a run can put there."""
     named = {data.arms[0]: EVIL + "a", data.arms[1]: EVIL + "b", data.workloads[0]: EVIL + "w"}
 
     def renamed(row: Any, **changes: Any) -> Any:
-        return dataclasses.replace(row, arm=named[row.arm], workload=named[row.workload], **changes)
+        return dataclasses.replace(
+            row, arm=named[row.arm], workload=named[row.workload], load=EVIL + "l", **changes
+        )
+
+    probes = [
+        Probe(1, 9, met, None, None, None, EVIL, EVIL, EVIL, EVIL)  # type: ignore[arg-type]
+        for met in (None, 0.9)
+    ]
+    search = Search(
+        named[data.arms[1]], named[data.workloads[0]], "streams", probes, 1, EVIL, 0.9, EVIL, EVIL
+    )
+    lossless = [Losslessness(named[data.arms[1]], EVIL, EVIL, texts, 0, 0, 0, None, EVIL) for texts in (0, 9)]
+    latencies = [LatencyRatio(EVIL, None, None, EVIL)]
 
     return dataclasses.replace(
         data,
@@ -71,15 +93,19 @@ def with_evil_text(data: ReportData) -> ReportData:
             renamed(g, ttft_p50_s=None, slo_attainment=None, reasons=dict.fromkeys(g.reasons, EVIL)) for g in data.groups
         ],
         cells=[renamed(c, verdict_throughput=EVIL, verdict_tails=EVIL, reason=EVIL) for c in data.cells],
-        comparisons=[renamed(c, reason=EVIL, word=EVIL) for c in data.comparisons],
+        comparisons=[
+            renamed(c, reason=EVIL, word=word, metric=EVIL, latencies=latencies) for c in data.comparisons
+        ],
+        loads=[dataclasses.replace(data.loads[0], label=EVIL + "l")], searches=[search], losslessness=lossless,
         resolved_differences=[ResolvedDifference(EVIL, EVIL, EVIL, EVIL)],
         provenance=[(EVIL, EVIL)], commands=[(EVIL, EVIL)], notes=[EVIL],
     )  # fmt: skip
 
 
-def test_markup_in_any_text_is_shown_not_run(report: Build) -> None:
+@pytest.mark.parametrize("word", [EVIL, "equal by construction"])
+def test_markup_in_any_text_is_shown_not_run(report: Build, word: str) -> None:
     """Names, errors and command lines come from outside."""
-    page = without_plotly(render_report(with_evil_text(report(workloads=1, loads=1))))
+    page = without_plotly(render_report(with_evil_text(report(workloads=1, levels=1), word)))
     assert "<script>alert" not in page
     assert "<img" not in page
     assert "&lt;script&gt;alert" in page
@@ -88,10 +114,11 @@ def test_markup_in_any_text_is_shown_not_run(report: Build) -> None:
 
 def test_names_inside_figures_are_escaped_for_plotly_too(report: Build) -> None:
     """Plotly reads markup in labels."""
-    figures = figures_of(render_report(with_evil_text(report(workloads=1, loads=1))))
-    texts = [t for f in figures["cost-0"] for trace in f["data"] for t in trace.get("hovertext", [])]
-    assert texts
-    assert not any("<script" in text or "<img" in text for text in texts)
+    figures = figures_of(render_report(with_evil_text(report(workloads=1, levels=1))))
+    for plot in ("cost-0", "acceptance-0", "capacity-probes-0"):
+        texts = [t for f in figures[plot] for trace in f["data"] for t in trace.get("hovertext", [])]
+        assert texts, plot
+        assert not any("<script" in text or "<img" in text for text in texts), plot
 
 
 def test_embedded_json_cannot_end_its_script_element() -> None:
@@ -194,11 +221,12 @@ def test_headings_descend_one_level_at_a_time(report: Build) -> None:
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
-def test_every_table_has_a_caption_and_every_figure_a_sentence(report: Build) -> None:
+def test_every_table_has_a_caption_and_every_figure_a_sentence(report: Build, capacity_report: Build) -> None:
     """Nothing on the page stands without words."""
-    page = without_plotly(render_report(report(3)))
-    assert page.count("<table>") == page.count("<caption>") >= 4
-    assert page.count("<figure>") == page.count("<figcaption>") == 4
+    for data in (report(3), capacity_report()):
+        page = without_plotly(render_report(data))
+        assert page.count("<table>") == page.count("<caption>") >= 4
+        assert page.count("<figure>") == page.count("<figcaption>") == 4
     assert '<html lang="en">' in page
     assert "<noscript>" in page
 
@@ -211,7 +239,11 @@ def test_slo_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "named"),
-    [({"arms": ["plain"]}, "ngram"), ({"baseline": "gone"}, "gone"), ({"streams": [1]}, "8")],
+    [
+        ({"arms": ["plain"]}, "ngram"),
+        ({"baseline": "gone"}, "gone"),
+        ({"loads": [Load("1 stream", "streams", 1)]}, "8 streams"),
+    ],
 )
 def test_values_without_a_place_on_the_page_are_refused(report: Build, changes: Any, named: str) -> None:
     """A result of an unlisted arm would vanish."""
@@ -219,16 +251,38 @@ def test_values_without_a_place_on_the_page_are_refused(report: Build, changes: 
         dataclasses.replace(report(), **changes)
 
 
-@pytest.mark.parametrize("streams", [[], [0, 1]])
-def test_loads_without_streams_are_refused(report: Build, streams: list[int]) -> None:
+@pytest.mark.parametrize(
+    "loads",
+    [
+        [],
+        [Load("none", "streams", 0), Load("1 stream", "streams", 1)],
+        [Load("none", "rate", 0.0)],
+        [Load("endless", "rate", math.inf)],
+    ],
+)
+def test_loads_that_load_nothing_are_refused(report: Build, loads: list[Load]) -> None:
     """A load of nothing has no place on a logarithmic axis."""
-    with pytest.raises(RunError, match="at least one stream"):
-        report(streams=streams, groups=[], cells=[], comparisons=[])
+    with pytest.raises(RunError, match="at least one stream, or of a rate above 0"):
+        report(loads=loads, groups=[], cells=[], comparisons=[])
+
+
+def test_two_loads_of_one_label_are_refused(report: Build) -> None:
+    """Rows are looked up by the label: one of the two would vanish."""
+    twice = [Load("busy", "streams", 8), Load("busy", "rate", 2.0)]
+    with pytest.raises(RunError, match="same label"):
+        report(loads=twice, groups=[], cells=[], comparisons=[])
+
+
+def test_a_row_that_ran_at_no_load_is_refused(report: Build) -> None:
+    """Zero requests in flight cannot have been measured."""
+    data = report()
+    with pytest.raises(RunError, match="no load at all"):
+        dataclasses.replace(data, groups=[dataclasses.replace(data.groups[0], at=0.0)])
 
 
 def test_a_logarithmic_panel_says_so(report: Build) -> None:
     """Equal distances mean equal factors there, which a reader has to know."""
-    page = without_plotly(render_report(report(loads=3)))
+    page = without_plotly(render_report(report(levels=3)))
     assert "$ per 1k output tokens, log scale" in page
     assert "requests that met the SLO, log scale" not in page
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dashboards.report import render_report
-from dashboards.report_data import ReportData
+from dashboards.report_data import Losslessness, ReportData
 
 pytestmark = pytest.mark.browser
 
@@ -15,6 +15,17 @@ DRAWN = """() => [...document.querySelectorAll(".plot")].map((plot) =>
   plot.querySelectorAll("svg .scatterlayer .points path, svg .scatterlayer .lines path").length)"""
 GROUND = "() => getComputedStyle(document.body).backgroundColor"
 TICK = "() => getComputedStyle(document.querySelector('.plot .xtick text')).fill"
+EMPTY = """() => [...document.querySelectorAll(".plot")]
+  .filter((plot) => !plot.querySelector("svg .scatterlayer .points path, svg .scatterlayer .lines path"))
+  .map((plot) => [plot.id, plot.textContent.match(/nothing measured/)?.[0]])"""
+BARS = """() => [...document.querySelectorAll("#capacity-probes-0 .errorbars")]
+  .filter((bars) => bars.querySelector("path")).map((bars) => getComputedStyle(bars.querySelector("path")).stroke)"""
+BAR_COLOURS = """() => document.getElementById("capacity-probes-0").data.filter((trace) => trace.error_y)
+  .map((trace) => { const probe = document.body.appendChild(document.createElement("i"));
+    probe.style.color = trace.line.color; return getComputedStyle(probe).color; })"""
+LOSSLESS = Losslessness(
+    "ngram", "bfloat16", "lossy", 120, 31, 60, 29, 0.99, "29 differences that rounding does not explain"
+)
 CONTRASTS = """() => {
   const light = (c) => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
   const lum = (text) => { const [r, g, b] = text.match(/[0-9.]+/g).map(Number);
@@ -65,7 +76,7 @@ def opened(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_draws_fits_and_contacts_nobody(report: Any, opened: Any, scheme: str, width: int) -> None:
     """The promises of the page, in both themes and at both widths."""
-    view = opened(report(arms=3, workloads=2, loads=3), scheme, width)
+    view = opened(report(arms=3, workloads=2, levels=3), scheme, width)
     drawn = view.page.evaluate(DRAWN)
     assert len(drawn) == 2 + 2 + 8 + 2
     assert all(drawn)
@@ -75,12 +86,39 @@ def test_page_draws_fits_and_contacts_nobody(report: Any, opened: Any, scheme: s
     assert view.requests[0].startswith("file://")
 
 
+@pytest.mark.parametrize("width", [380, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(report: Any, opened: Any, scheme: str) -> None:
-    """Contrast of all text is at least 4.5 to 1."""
-    view = opened(report(repeats=4), scheme)
-    view.page.locator("summary").click()
+def test_a_capacity_page_keeps_the_same_promises(
+    capacity_report: Any, opened: Any, scheme: str, width: int
+) -> None:
+    """Searches bring a figure and wide tables of their own, also when the probes are unfolded."""
+    view = opened(capacity_report(losslessness=[LOSSLESS]), scheme, width)
+    for summary in view.page.locator("summary").all():
+        summary.click()
+    # ngram has no capacity on code-edit, and nothing else drafts there.
+    assert view.page.evaluate(EMPTY) == [["acceptance-1", "nothing measured"]]
+    assert view.page.evaluate("document.documentElement.scrollWidth") <= width
     assert view.page.evaluate(CONTRASTS) == []
+    assert view.troubles == []
+    assert len(view.requests) == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_interval_bars_have_the_colour_of_their_arm(capacity_report: Any, opened: Any, scheme: str) -> None:
+    """Bars in one colour could be anybody's."""
+    view = opened(capacity_report(), scheme)
+    bars = view.page.evaluate(BARS)
+    assert bars == view.page.evaluate(BAR_COLOURS)
+    assert len(set(bars)) == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(report: Any, rate_report: Any, opened: Any, scheme: str) -> None:
+    """Contrast of all text is at least 4.5 to 1."""
+    for data in (report(repeats=4), rate_report):
+        view = opened(data, scheme)
+        view.page.locator("summary").click()
+        assert view.page.evaluate(CONTRASTS) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -100,7 +138,7 @@ def test_theme_button_flips_page_and_figures_from_the_keyboard(report: Any, open
 
 def test_choosing_a_load_redraws_the_distributions(report: Any, opened: Any) -> None:
     """The choice shows other samples, all panels still drawn."""
-    view = opened(report(loads=3))
+    view = opened(report(levels=3))
     read = "() => document.getElementById('latency-0-ttft').data[0].x.join()"
     before = view.page.evaluate(read)
     view.page.locator("#load").select_option(index=0)
