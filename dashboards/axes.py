@@ -22,14 +22,17 @@ LOAD_TITLES: dict[LoadKind, str] = {"streams": "concurrent streams", "rate": "of
 Axis = dict[str, Any]
 
 
-def load_axis(values: Sequence[float], kind: LoadKind) -> Axis:
-    """Load on a logarithmic axis that is labelled at the loads that were run, as far as there is room."""
+def load_axis(values: Sequence[float], kind: LoadKind, first: Sequence[float] = ()) -> Axis:
+    """Load on a logarithmic axis that is labelled at the loads that were run, as far as there is room.
+
+    Where there is not, those in `first` are labelled before others.
+    """
     title = {"title": {"text": LOAD_TITLES[kind], "standoff": 8}}
     if not values:
         return {**title, "range": [0, 1], "showticklabels": False}
     low, high = math.log10(min(values)), math.log10(max(values))
     room = max(0.08 * (high - low), 0.08)
-    ticks = _apart(sorted(set(values)), MIN_TICK_GAP * (high - low + 2 * room))
+    ticks = _apart([*sorted(first), *sorted(values)], MIN_TICK_GAP * (high - low + 2 * room))
     return {
         **title,
         "type": "log",
@@ -40,13 +43,13 @@ def load_axis(values: Sequence[float], kind: LoadKind) -> Axis:
     }
 
 
-def _apart(rising: Sequence[float], least_decades: float) -> list[float]:
-    """Those of the values that stand far enough from the one before for a label each."""
+def _apart(ranked: Sequence[float], least_decades: float) -> list[float]:
+    """Those of the values that stand far enough from all ranked before them for a label each, rising."""
     kept: list[float] = []
-    for value in rising:
-        if not kept or math.log10(value / kept[-1]) >= least_decades:
+    for value in ranked:
+        if all(abs(math.log10(value / other)) >= least_decades for other in kept):
             kept.append(value)
-    return kept
+    return sorted(kept)
 
 
 def side_step(values: Sequence[float], index: int, count: int) -> float:

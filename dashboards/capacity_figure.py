@@ -23,7 +23,7 @@ def capacity_figure(data: ReportData, workload: str, kind: LoadKind) -> go.Figur
     """
     searches = [s for s in data.searches if (s.workload, s.kind) == (workload, kind)]
     by_arm = {search.arm: search for search in searches}
-    probed = [probe.at for search in searches for probe in search.probes]
+    probed = [probe.at for search in searches for probe in search.probes if usable(probe.attainment)]
     traces: list[Trace] = []
     for index, (arm, style) in enumerate(styled(data)):
         search = by_arm.get(arm)
@@ -32,7 +32,8 @@ def capacity_figure(data: ReportData, workload: str, kind: LoadKind) -> go.Figur
         aside = side_step(probed, index, len(data.arms))
         known = sorted((p for p in search.probes if usable(p.attainment)), key=lambda probe: probe.at)
         traces += [_line(search, style, known, aside), *_ring(search, style, known, aside)]
-    figure = drawn(traces, load_axis(probed, kind), share_axis())
+    chosen = [search.chosen for search in searches if search.chosen is not None]
+    figure = drawn(traces, load_axis([*probed, *chosen], kind, first=chosen), share_axis())
     for floor in sorted({search.floor for search in searches}):
         figure.add_hline(y=floor, line={"dash": "dot", "width": 1.5})
     return figure
@@ -55,7 +56,8 @@ def _line(search: Search, style: ArmStyle, probes: Sequence[Probe], aside: float
     }
     texts = [_text(search, probe, met) for probe, met in zip(probes, shares, strict=True)]
     marker = {**trace["marker"], "symbol": symbols, "line": {"width": 1.5}}
-    return {**trace, "marker": marker, "error_y": bars, "hovertext": texts, "hoverinfo": "text"}
+    shown = {"hovertext": texts, "hoverinfo": "text", "cliponaxis": False}
+    return {**trace, "marker": marker, "error_y": bars, **shown}
 
 
 def _text(search: Search, probe: Probe, met: float) -> str:
@@ -74,4 +76,4 @@ def _ring(search: Search, style: ArmStyle, probes: Sequence[Probe], aside: float
     there = [p.attainment for p in probes if p.at == search.chosen and p.decision == "meets"]
     trace = arm_trace(search.arm, style, [search.chosen * aside], [there[-1] if there else search.floor])
     marker = {"symbol": "circle-open", "size": RING_SIZE, "line": {"width": 2.5}}
-    return [{**trace, "mode": "markers", "marker": marker, "hoverinfo": "skip"}]
+    return [{**trace, "mode": "markers", "marker": marker, "hoverinfo": "skip", "cliponaxis": False}]

@@ -22,7 +22,7 @@ CAPTION = (
     "floor that the SLO asks for, a ring marks the load that was chosen, and a hollow mark is a probe that could not "
     "be judged."
 )
-_COLUMNS = ("Workload", "Arm", "Capacity", "What the search found")
+_COLUMNS = ("Workload, arm", "Capacity", "What the search found")
 
 
 def capacity_section(data: ReportData, missing: MissingValues) -> FigureSection:
@@ -48,7 +48,7 @@ def capacity_section(data: ReportData, missing: MissingValues) -> FigureSection:
 
 def _found(data: ReportData) -> str:
     rows = (
-        f'<tr><th scope="row">{escape(workload)}</th>{_row(search)}</tr>'
+        f'<tr><th scope="row">{escape(workload)} <span class="soft">{escape(arm)}</span></th>{_row(search)}</tr>'
         for workload in data.workloads
         for arm in data.arms
         if (search := data.search(arm, workload)) is not None
@@ -73,4 +73,4 @@ def _row(search: Search) -> str:
         if search.chosen is not None
         else marked("✗", "none", "bad")
     )
-    return f"{text_cell(escape(search.arm))}{text_cell(chosen, 'against')}{text_cell(''.join(said), 'said')}"
+    return f"{text_cell(chosen, 'load')}{text_cell(''.join(said), 'said')}"

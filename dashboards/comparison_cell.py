@@ -38,13 +38,13 @@ def comparison_verdict(comparison: Comparison, missing: MissingValues) -> str:
         latencies = "".join(
             f"<small>{_latency(row, comparison, missing)}</small>" for row in comparison.latencies
         )
-        return f"{_word(comparison.word)}{latencies}"
+        return f"{_word(EQUAL, said=f'cost {EQUAL}')}{latencies}"
     shown = missing.shown(comparison.cost_ratio, ratio, comparison.reason)
     return f"<strong>{shown}</strong> {_word(comparison.word)}"
 
 
-def _word(word: str) -> str:
-    return marked(WORD_ICONS.get(word, "?"), word, escape(word.replace(" ", "-")))
+def _word(word: str, said: str = "") -> str:
+    return marked(WORD_ICONS.get(word, "?"), said or word, escape(word.replace(" ", "-")))
 
 
 def _latency(row: LatencyRatio, comparison: Comparison, missing: MissingValues) -> str:

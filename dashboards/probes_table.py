@@ -11,14 +11,15 @@ from dashboards.number_format import decimals_for, loads, number, share
 from dashboards.report_data import Probe, ReportData, Search
 from dashboards.verdict_mark import verdict_mark
 
-_NUMBERS = ("Step", "Requests", "SLO met", "95% interval", "Tokens/s", "$ per 1k SLO tokens")
+_NUMBERS = ("Step", "Requests", "SLO met", "Tokens/s", "$ per 1k SLO tokens")
 _COLUMNS = (
-    "Arm", "Workload", "Step", "Load", "Requests", "SLO met", "95% interval", "Decision", "Tokens/s",
+    "Arm", "Workload", "Step", "Load", "Requests", "SLO met", "Decision", "Tokens/s",
     "$ per 1k SLO tokens", "Throughput", "Tails", "Reason",
 )  # fmt: skip
 _DECISIONS = {"meets": ("✓", "fit"), "misses": ("✗", "miss"), "unjudged": ("⚠︎", "unfit")}
 CAPTION = (
-    "Every probe: the price of an arm comes from the confirmation blocks at the chosen load, not from these"
+    "Every probe, with the 95% interval of what was met: the price of an arm comes from the confirmation blocks at the "
+    "chosen load, not from these"
 )
 
 
@@ -44,10 +45,9 @@ def _row(search: Search, step: int, probe: Probe, decimals: tuple[int, int], mis
         row_head(search.arm),
         text_cell(escape(search.workload)),
         number_cell(str(step)),
-        text_cell(escape(loads(probe.at, search.kind)) + chosen, "against"),
+        text_cell(escape(loads(probe.at, search.kind)) + chosen, "load"),
         number_cell(number(probe.requests, 0)),
-        number_cell(missing.shown(probe.attainment, share, why)),
-        number_cell(_interval(probe, missing)),
+        number_cell(missing.shown(probe.attainment, share, why) + _interval(probe)),
         text_cell(marked(icon, probe.decision, css)),
         number_cell(missing.shown(probe.output_tokens_per_s, lambda value: number(value, rate), why)),
         cost_cell(probe.usd_per_1k_slo_output_tokens, cost, why, missing),
@@ -58,8 +58,8 @@ def _row(search: Search, step: int, probe: Probe, decimals: tuple[int, int], mis
     return f"<tr{' class=unfit' if css == 'unfit' else ''}>{''.join(parts)}</tr>"
 
 
-def _interval(probe: Probe, missing: MissingValues) -> str:
+def _interval(probe: Probe) -> str:
     if probe.attainment_interval is None:
-        return missing.dash(probe.reason)
+        return ""
     low, high = probe.attainment_interval
-    return escape(f"{share(low)} to {share(high)}")
+    return f"<small>{escape(share(low))} to {escape(share(high))}</small>"

@@ -70,7 +70,7 @@ def test_the_page_says_where_prices_come_from(capacity_report: Build) -> None:
 def test_a_probe_without_numbers_gives_its_reason(capacity_report: Build) -> None:
     missing = MissingValues()
     failed = next(row for row in rows_of(probes_table(capacity_report(), missing)) if ">28 streams<" in row)
-    assert failed.count("–</abbr>") == 4
+    assert failed.count("–</abbr>") == 3
     assert "$0" not in failed
     assert "unjudged" in failed
     assert "the server ended" in missing.section()

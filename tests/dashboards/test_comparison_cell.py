@@ -14,7 +14,7 @@ def test_latencies_stand_where_cost_is_equal_by_construction(rate_report: Report
     """A cost ratio of one would look like a finding."""
     page = render_report(rate_report)
     cell = page.split('<td class="against"', 1)[1].split("</td>", 1)[0]
-    assert "=</span> equal by construction" in cell
+    assert "=</span> cost equal by construction" in cell
     assert "TTFT p50 (s) <strong>0.81×</strong> (0.74 to 0.88)" in cell
     assert "▼</span> faster" in cell
     assert "speed" not in cell

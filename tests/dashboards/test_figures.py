@@ -9,9 +9,10 @@ import pytest
 from dashboards.arm_style import arm_styles
 from dashboards.axes import load_axis, money_axis, time_axis
 from dashboards.distribution import MAX_POINTS, empirical_curve
+from dashboards.figure_sections import figure_sections
 from dashboards.figures import acceptance_figure, latency_figure
 from dashboards.load_figures import attainment_figure, cost_figure
-from dashboards.report_data import ReportData
+from dashboards.report_data import Load, ReportData
 
 Build = Callable[..., ReportData]
 
@@ -131,6 +132,8 @@ def test_load_axis_shows_the_loads_that_were_run() -> None:
 def test_labels_of_neighbouring_loads_do_not_run_into_each_other() -> None:
     """A search ends among loads that lie close together."""
     assert load_axis([1, 2, 4, 8, 16, 15, 14], "streams")["ticktext"] == ["1", "2", "4", "8", "14"]
+    chosen_first = load_axis([1, 2, 4, 8, 16, 15, 14], "streams", first=[15])
+    assert chosen_first["ticktext"] == ["1", "2", "4", "8", "15"]
 
 
 def test_a_load_axis_without_loads_has_no_labels() -> None:
@@ -152,3 +155,31 @@ def test_at_rates_the_axis_counts_offered_requests(rate_report: ReportData) -> N
     figure = cost_figure(rate_report, "chat", "rate")
     assert figure.layout.xaxis.title.text == "offered requests/s"
     assert figure.layout.xaxis.ticktext == ("0.5", "2")
+
+
+def test_streams_and_rates_share_no_axis(report: Build) -> None:
+    """Eight streams are not eight requests a second: each kind has a panel with its own points."""
+    data = report()
+    slow = dataclasses.replace(data.groups[0], load="0.5 requests/s", at=0.5)
+    mixed = dataclasses.replace(
+        data, loads=[*data.loads, Load("0.5 requests/s", "rate", 0.5)], groups=[*data.groups, slow]
+    )
+    figures = {plot: figure for part in figure_sections(mixed) for plot, figure in part.figures.items()}
+    by_streams, by_rate = (figures[plot][0] for plot in ("cost-0", "cost-0-1"))
+    assert by_streams.layout.xaxis.ticktext == ("1", "8")
+    assert by_rate.layout.xaxis.ticktext == ("0.5",)
+    assert [len(line.x) for line in by_rate.data[0::2]] == [1, 1]
+    assert [list(line.y) for line in by_rate.data[0::2]] == [[slow.usd_per_1k_output_tokens], [None]]
+
+
+def test_a_capacity_beside_fixed_loads_is_a_point_of_its_arm(report: Build) -> None:
+    """It stands where the arm ran, between the loads that all arms ran at."""
+    data = report()
+    own = dataclasses.replace(data.groups[0], load="capacity", at=5)
+    both = dataclasses.replace(
+        data, loads=[*data.loads, Load("capacity", "streams", None)], groups=[*data.groups, own]
+    )
+    figure = cost_figure(both, "chat", "streams")
+    assert [round(x) for x in figure.data[0].x] == [1, 5, 8]
+    assert len(figure.data[2].x) == 2
+    assert figure.layout.xaxis.ticktext == ("1", "5", "8")
