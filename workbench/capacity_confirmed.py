@@ -60,18 +60,27 @@ def capacities(run: RunDirectory, experiment: Experiment, pooled: Sequence[Row])
 def capacity_sentence(row: Row) -> str:
     """One capacity in words, for the terminal and the report."""
     place = f"{row['arm']} on {row['workload']}"
-    text = f"{place}: {row['sentence']}"
     if row["chosen"] is None:
-        return (
-            f"{text}. Nearest feasible SLO at this load: {row['nearest_slo'] or row['nearest_slo_reason']}."
-        )
+        return f"{place}: {row['sentence']}. Nearest feasible SLO at this load: {nearest_words(row)}."
+    return f"{place}: {row['sentence']}. In its blocks: {confirmed_words(row)}."
+
+
+def nearest_words(row: Row) -> str:
+    """The nearest SLO that the lowest load meets, or why there is none; empty where a load meets the one asked for."""
+    return str(row["nearest_slo"] or row["nearest_slo_reason"] or "")
+
+
+def confirmed_words(row: Row) -> str:
+    """What the blocks say of the chosen load; empty where none was chosen."""
+    if row["chosen"] is None:
+        return ""
     confirmed = row["confirmed"]
     if confirmed is None:
-        return f"{text}. Not confirmed: no finished block at this load."
+        return "not confirmed, no finished one at this load"
     if confirmed["attainment"] is None:
-        return f"{text}. Not confirmed: no block whose requests could be used."
+        return "not confirmed, none whose requests could be used"
     low, high = confirmed["interval"]
     return (
-        f"{text}. In its blocks {confirmed['attainment']:.1%} of {confirmed['requests']} requests met the SLO "
-        f"({low:.1%} to {high:.1%}, floor {row['floor']:.0%}): {confirmed['word']}."
+        f"{confirmed['attainment']:.1%} of {confirmed['requests']} requests met the SLO "
+        f"({low:.1%} to {high:.1%}, floor {row['floor']:.0%}), {confirmed['word']}"
     )

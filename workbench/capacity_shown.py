@@ -9,7 +9,7 @@ from accounting.cost import slo_cost, usd_per_1k_tokens
 from accounting.missing import Measured
 from accounting.prices import Price
 from dashboards import report_data as shown
-from workbench.capacity_confirmed import capacity_sentence
+from workbench.capacity_confirmed import confirmed_words, nearest_words
 
 Row = dict[str, Any]
 
@@ -23,10 +23,10 @@ def report_searches(capacities: Sequence[Row], price: Price) -> list[shown.Searc
             kind=row["by"],
             probes=[_probe(probe, price) for probe in row["probes"]],
             chosen=row["chosen"],
-            sentence=capacity_sentence(row),
+            sentence=f"{row['sentence']}.",
             floor=row["floor"],
-            nearest_slo=row["nearest_slo"] or "",
-            confirmed="" if row["confirmed"] is None else row["confirmed"]["word"],
+            nearest_slo=nearest_words(row),
+            confirmed=confirmed_words(row),
         )
         for row in capacities
     ]

@@ -107,7 +107,7 @@ def test_a_capacity_in_words() -> None:
         "floor": 0.95, "nearest_slo": None, "nearest_slo_reason": None,
         "confirmed": confirmation(pooled(0.97, 300), 0.95),
     }  # fmt: skip
-    assert capacity_sentence(row).endswith("(94.4% to 98.4%, floor 95%): confirmed.")
-    assert "no finished block" in capacity_sentence({**row, "confirmed": None})
+    assert capacity_sentence(row).endswith("(94.4% to 98.4%, floor 95%), confirmed.")
+    assert "no finished one" in capacity_sentence({**row, "confirmed": None})
     infeasible = {**row, "chosen": None, "nearest_slo": "tpot_s 0.03 -> 0.05"}
     assert capacity_sentence(infeasible).endswith("Nearest feasible SLO at this load: tpot_s 0.03 -> 0.05.")
