@@ -15,6 +15,7 @@ from workbench.compare_two_runs import compare_two_runs
 from workbench.compared_arms import Cells, Question, paired_row
 from workbench.deciding_cost import deciding
 from workbench.experiment import Experiment
+from workbench.losslessness_rows import losslessness_rows, words_beside_a_win
 from workbench.run_directory import RunDirectory
 
 DEFAULT_MARGIN = 0.03
@@ -106,6 +107,8 @@ def _one_run(
     ]
     documents = [d for d in adjusted(rows, question.family) if d["arm"] in contenders]
     shown = [row for row in rows if row.arm in contenders]
+    answers = losslessness_rows(run, experiment)
+    on_answers = [words_beside_a_win(answers, arm, won=True).rstrip(".") for arm in contenders]
     return {
         "run": str(run.path),
         "design": "paired",
@@ -117,7 +120,7 @@ def _one_run(
         "cells_not_valid": not_valid(cells, [*contenders, against]),
         "resolved_differences": {arm: resolved(run, arm, run, against) for arm in contenders},
         "deciding": deciding(run, experiment, cells, shown, margin, (*contenders, against)),
-        "notes": [],
+        "notes": [words for words in on_answers if words],
     }
 
 

@@ -21,6 +21,7 @@ from accounting.verdicts import COMPLETIONS_PER_STREAM, MINIMUM_WINDOW_S
 from serving.config import ServerConfig
 from serving.section import Section, as_tuple
 from workbench.config_messages import config_error
+from workbench.losslessness_section import LosslessnessSection
 from workbench.strict_yaml import parse_yaml, read_yaml
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -157,6 +158,8 @@ class Experiment(Section):
     """Price of the box."""
     slo: SloSection = SloSection()
     """Service-level objective."""
+    losslessness: LosslessnessSection = LosslessnessSection()
+    """Whether speculation changed the answers: asked of every arm that speculates where the baseline does not."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -6,18 +6,20 @@ one before: with two repeats no arm always goes first, and a steady drift of the
 all arms run the same cells in the same order on the same prompts.
 
 With `output.length: natural` one server life comes before all blocks: the baseline's, in which the lengths of answers
-are recorded. It measures nothing.
+are recorded. With `losslessness.float32` one per arm concerned comes after them. These measure nothing.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Mapping
 
 import msgspec
 
 from serving.config import ServerConfig
 from workbench.experiment import AttachSection, Experiment, workload_label
+from workbench.losslessness_scope import losslessness_scope
 
 #: Seconds that a cell takes beyond warm-up and window: load generator's start, ramp, tail, drain, scrapes.
 CELL_OVERHEAD_S = 8.0
@@ -28,6 +30,8 @@ FAKE_START_ESTIMATE_S = 2.0
 #: experiment_lengths.py for why that is enough.
 RECORDING_SPARE = 2.0
 RECORDING_STREAMS = 16
+#: Seconds of one pass of 100 greedy texts of 32 tokens, where nothing better is known: (a small model on two cores, fake).
+GREEDY_PASS_ESTIMATE_S = (40.0, 4.0)
 #: Seconds around a cell's window in which it sends measured prompts too: ramp and tail.
 AROUND_WINDOW_S = 3.0
 
@@ -43,7 +47,7 @@ class CellPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BlockPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One server life. Repeats count from 1; 0 is the life in which natural lengths are recorded."""
+    """One server life. Repeats count from 1; 0 are lives in which nothing is measured: lengths, float32 texts."""
 
     block_id: str
     arm: str
@@ -53,10 +57,13 @@ class BlockPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that will be run, in order: first `lengths`, where natural lengths are recorded."""
+    """Everything that will be run, in order: first `lengths`, where natural lengths are recorded, then the blocks, then
+    `lossless`, the float32 lives in which greedy texts are asked for, the baseline's first.
+    """
 
     blocks: tuple[BlockPlan, ...]
     lengths: BlockPlan | None = None
+    lossless: tuple[BlockPlan, ...] = ()
 
     @property
     def cell_count(self) -> int:
@@ -78,7 +85,12 @@ def make_plan(experiment: Experiment) -> Plan:
         cells = _cells(experiment, dice)
         order_seed = dice.randrange(1 << 31)
         blocks += [BlockPlan(f"r{repeat}-{arm}", arm, repeat, order_seed, cells) for arm in arms]
-    return Plan(tuple(blocks), _recording(experiment))
+    return Plan(tuple(blocks), _recording(experiment), _float32_lives(experiment))
+
+
+def _float32_lives(experiment: Experiment) -> tuple[BlockPlan, ...]:
+    scope = losslessness_scope(experiment, experiment.arm_configs(origin=experiment.name))
+    return tuple(BlockPlan(f"lossless-{arm}", arm, 0, experiment.seed, ()) for arm in scope.float32)
 
 
 def _recording(experiment: Experiment) -> BlockPlan | None:
@@ -127,11 +139,14 @@ class Estimate(msgspec.Struct, frozen=True):
     duration_s: float
     usd: float
     lengths_s: float = 0.0
+    lossless_s: float = 0.0
+    """Greedy texts in measured lives and in float32 ones, with the starts of these; part of the duration."""
 
     @property
     def start_s(self) -> float:
         """Mean seconds of a measured server's start."""
-        return (self.duration_s - self.lengths_s - self.cells * self.cell_s) / max(self.blocks, 1)
+        other_s = self.lengths_s + self.lossless_s
+        return (self.duration_s - other_s - self.cells * self.cell_s) / max(self.blocks, 1)
 
 
 def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") -> Estimate:
@@ -145,9 +160,25 @@ def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") 
     if plan.lengths is not None:
         per_pass = recording_limits_s(experiment)[0] + CELL_OVERHEAD_S
         lengths_s = _start_estimate_s(configs[plan.lengths.arm]) + per_pass * len(plan.lengths.cells)
-    duration += lengths_s
+    lossless_s = _lossless_s(experiment, plan, configs)
+    duration += lengths_s + lossless_s
     usd = experiment.price.usd_per_hour / 3600.0 * duration
-    return Estimate(len(plan.blocks), plan.cell_count, per_cell, duration, usd, lengths_s)
+    return Estimate(len(plan.blocks), plan.cell_count, per_cell, duration, usd, lengths_s, lossless_s)
+
+
+def _lossless_s(
+    experiment: Experiment, plan: Plan, configs: Mapping[str, ServerConfig | AttachSection]
+) -> float:
+    """Seconds of all greedy passes, and of the starts of servers that are started for them alone."""
+    scope = losslessness_scope(experiment, configs)
+    asked = experiment.losslessness
+    size = asked.prompts * asked.max_tokens / 3200
+    lives = [block for block in plan.blocks if block.repeat == 1]
+    seconds = sum(_start_estimate_s(configs[block.arm]) for block in plan.lossless)
+    for block in (*lives, *plan.lossless):
+        fake = getattr(getattr(configs[block.arm], "engine", None), "device", "") == "fake"
+        seconds += scope.passes(block.arm) * GREEDY_PASS_ESTIMATE_S[fake] * size
+    return seconds
 
 
 def _start_estimate_s(config: ServerConfig | AttachSection) -> float:

@@ -97,6 +97,11 @@ class RunProgress:
             highlight=False,
         )
 
+    def asking(self, block: BlockPlan, name: str, done: int, total: int) -> None:
+        """Greedy texts are asked for, in the pass `name`."""
+        label = f"{block.block_id}: greedy texts for losslessness, {name} pass"
+        self._show(f"{label}, {done} of {total}", plain=label)
+
     def cell_done(self, block: BlockPlan, cell: CellPlan) -> None:
         """A cell is finished."""
         self._done += 1

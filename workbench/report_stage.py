@@ -20,6 +20,7 @@ from serving.resolved import resolved_difference
 from workbench.engine_warnings import engine_warnings, server_file
 from workbench.experiment import Experiment
 from workbench.headline import headline, notice
+from workbench.losslessness_rows import losslessness_rows
 from workbench.measures import CellData
 from workbench.provenance import machine_sentence
 from workbench.quality.beside_arms import quality_rows
@@ -50,7 +51,9 @@ def collect(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]
         title=experiment.name,
         description=experiment.question,
         created_at=str(provenance.get("started_at", "")),
-        headline=headline(comparison["comparisons"], comparison["baseline"]),
+        headline=headline(
+            comparison["comparisons"], comparison["baseline"], losslessness_rows(run, experiment)
+        ),
         notice=notice(comparison["comparisons"]),
         price=shown.Price(price.usd_per_hour, price.source, price.as_of.isoformat()),
         slo=shown.Slo(experiment.slo.ttft_s, experiment.slo.tpot_s, experiment.slo.attainment_floor),
@@ -210,10 +213,12 @@ def _notes(run: RunDirectory, experiment: Experiment) -> list[str]:
     configs = experiment.arm_configs(origin=str(run.path))
     if any(getattr(getattr(c, "engine", None), "device", "") == "fake" for c in configs.values()):
         notes.append("A fake server stood in for the engine: these numbers say nothing about any model.")
-    unfinished = [block.block_id for block in run.plan().blocks if run.finished(block) is None]
+    plan = run.plan()
+    planned = (*plan.blocks, *plan.lossless)
+    unfinished = [block.block_id for block in planned if run.finished(block) is None]
     if unfinished:
         notes.append(f"Not finished and left out: {', '.join(unfinished)}.")
-    retried = [b.block_id for b in run.plan().blocks if len(run.attempts(b)) > 1]
+    retried = [b.block_id for b in planned if len(run.attempts(b)) > 1]
     if retried:
         notes.append(f"Run more than once, earlier attempts are on record: {', '.join(retried)}.")
     notes += [warning.sentence for warning in engine_warnings(run, experiment)]

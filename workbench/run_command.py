@@ -21,6 +21,7 @@ from workbench import show as showing
 from workbench.costing import write_comparison, write_cost
 from workbench.experiment import Experiment, load_experiment
 from workbench.experiment_lengths import check_natural_baseline, check_natural_prompts
+from workbench.losslessness_stage import write_losslessness
 from workbench.measures import write_measures
 from workbench.plan import Estimate, Plan, estimate, make_plan
 from workbench.preparation import check_without_starting, prepare_arms
@@ -48,12 +49,14 @@ def dry_run(path: Path, *, console: Console) -> None:
     for block in plan.blocks:
         cells = ", ".join(f"{cell.workload} x {cell.streams}" for cell in block.cells)
         table.add_row(block.block_id, block.arm, str(block.repeat), cells)
+    for block in plan.lossless:
+        table.add_row(block.block_id, block.arm, "-", "greedy texts in float32")
     console.print(table)
     console.print(
         f"{expected.cells} cells in {expected.blocks} server lives, each at least "
         f"{experiment.window.minimum_s:g} s of steady window: about {duration(expected.duration_s)}, "
         f"${expected.usd:.3g} at ${experiment.price.usd_per_hour:g} per hour "
-        f"({experiment.price.source}, {experiment.price.as_of}). {_with_lengths(expected)}"
+        f"({experiment.price.source}, {experiment.price.as_of}). {_with_lengths(expected)}{_with_losslessness(expected)}"
         "An estimate; nothing was started."
     )
 
@@ -65,6 +68,12 @@ def _with_lengths(expected: Estimate) -> str:
         f"Up to {duration(expected.lengths_s)} of it go into one more server life, in which natural lengths are "
         "recorded. "
     )
+
+
+def _with_losslessness(expected: Estimate) -> str:
+    if not expected.lossless_s:
+        return ""
+    return f"About {duration(expected.lossless_s)} of it go into greedy texts that show whether answers changed. "
 
 
 def start(path: Path, out_dir: Path | None, *, argv: Sequence[str], console: Console) -> None:
@@ -99,14 +108,15 @@ def resume(run_path: Path, given: Path | None, *, console: Console) -> None:
     plan = run.plan()
     left = tuple(block for block in plan.blocks if run.finished(block) is None)
     unrecorded = plan.lengths is not None and run.finished(plan.lengths) is None
-    _run(run, experiment, Plan(left, plan.lengths if unrecorded else None), console)
+    unasked = tuple(block for block in plan.lossless if run.finished(block) is None)
+    _run(run, experiment, Plan(left, plan.lengths if unrecorded else None, unasked), console)
 
 
 def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console) -> None:
     expected = estimate(experiment, plan, origin=str(run.path))
     console.print(
         f"{experiment.name}: {expected.cells} cells in {expected.blocks} server lives, "
-        f"about {duration(expected.duration_s)}. {_with_lengths(expected)}Run directory: {run.path}"
+        f"about {duration(expected.duration_s)}. {_with_lengths(expected)}{_with_losslessness(expected)}Run directory: {run.path}"
     )
     base_dir = Path(run.read_json("provenance.json").get("base_dir", "."))
     with run.lock():
@@ -118,10 +128,11 @@ def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console
 
 
 def evaluate(run: RunDirectory, experiment: Experiment) -> Path:
-    """Files -> measures -> cost -> comparison -> quality -> report. Returns the report's path."""
+    """Files -> measures -> cost -> comparison -> losslessness -> quality -> report. Returns the report's path."""
     cells = write_measures(run, experiment)
     write_cost(run, experiment.price.to_price())
     write_comparison(run, experiment)
+    write_losslessness(run, experiment)
     copy_results(run, experiment, cache_root())
     return write_report(run, experiment, cells)
 

@@ -16,6 +16,8 @@ from accounting.verdicts import Verdict
 from workbench.engine_warnings import engine_warnings
 from workbench.experiment import Experiment
 from workbench.headline import direction, headline, notice
+from workbench.losslessness_rows import losslessness_rows
+from workbench.losslessness_shown import losslessness_lines
 from workbench.quality.beside_arms import quality_rows
 from workbench.quality.shown import quality_lines
 from workbench.run_directory import RunDirectory
@@ -30,18 +32,21 @@ def results(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
     costs = run.read_json("cost.json")
     comparison = run.read_json("comparison.json")
     plan = run.plan()
-    unfinished = [block.block_id for block in plan.blocks if run.finished(block) is None]
+    planned = (*plan.blocks, *plan.lossless)
+    unfinished = [block.block_id for block in planned if run.finished(block) is None]
+    lossless = losslessness_rows(run, experiment)
     return {
         "run": str(run.path),
         "name": experiment.name,
         "complete": not unfinished,
         "unfinished_blocks": unfinished,
-        "headline": headline(comparison["comparisons"], comparison["baseline"]),
+        "headline": headline(comparison["comparisons"], comparison["baseline"], lossless),
         "notice": notice(comparison["comparisons"]),
         "price": costs["price"],
         "slo": experiment.slo.model_dump(),
         "baseline": comparison["baseline"],
         "quality": quality_rows(run, experiment),
+        "losslessness": lossless,
         "warnings": [warning.sentence for warning in engine_warnings(run, experiment)],
         "cells": [
             _cell(measured, cost) for measured, cost in zip(measures["cells"], costs["cells"], strict=True)
@@ -130,6 +135,8 @@ def table(document: dict[str, Any], *, width: int = 140) -> Group:
         parts += [Text(), _comparison_table(rows, document["baseline"], narrow=width < NARROW)]
     if (quality := quality_lines(document["quality"])) is not None:
         parts += [Text(), quality]
+    if (answers := losslessness_lines(document["losslessness"])) is not None:
+        parts += [Text(), answers]
     parts += [Text(), Text(document["headline"], style="bold")]
     if document["notice"]:
         parts.append(Text(document["notice"]))
