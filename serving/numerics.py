@@ -75,10 +75,19 @@ def numerics_of(config: ServerConfig, *, base_dir: Path, root: Path | None = Non
     Raises:
         ModelError: if the model's name means nothing.
     """
-    facts = {
-        "model": _model_identity(config, base_dir, root or cache_root()),
-        "model.dtype": config.model.dtype,
-    }
+    return Numerics(_facts(config, _model_identity(config, base_dir, root or cache_root())))
+
+
+def declared_difference(config: ServerConfig, other: ServerConfig) -> list[str]:
+    """Names of the settings that change the numbers and differ, as declared: of a model its name counts.
+
+    Needs no model on this machine.
+    """
+    ours, theirs = (Numerics(_facts(each, each.model.name)) for each in (config, other))
+    return ours.difference(theirs)
+
+
+def _facts(config: ServerConfig, model: str) -> dict[str, str]:
     given = {
         "model.quantization": config.model.quantization,
         "kv_cache.dtype": None if config.kv_cache.dtype == "auto" else config.kv_cache.dtype,
@@ -86,7 +95,8 @@ def numerics_of(config: ServerConfig, *, base_dir: Path, root: Path | None = Non
         "speculation.rejection_sample_method": _lossy_acceptance(config),
         "engine.extra_args": " ".join(_numeric_arguments(config.engine.extra_args)) or None,
     }
-    return Numerics(facts | {name: value for name, value in given.items() if value is not None})
+    facts = {"model": model, "model.dtype": config.model.dtype}
+    return facts | {name: value for name, value in given.items() if value is not None}
 
 
 def numerics_of_url(url: str, model: str | None) -> Numerics:

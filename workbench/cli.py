@@ -152,9 +152,11 @@ def validate(
         check_arms(experiment, base_dir=file.resolve().parent, origin=str(file))
         plan = make_plan(experiment)
         recording = "" if plan.lengths is None else "; natural lengths are recorded in one more server life"
+        lives = len(plan.lossless)
+        texts = f"; greedy texts in float32 take {lives} more server lives" if lives else ""
         out.print(
             f"{file} is a valid experiment: {len(experiment.arms)} arms, {len(plan.blocks)} server lives, "
-            f"{plan.cell_count} cells{recording}."
+            f"{plan.cell_count} cells{recording}{texts}."
         )
     else:
         config = load_server(file)

@@ -16,6 +16,7 @@ from workbench.compared_arms import Cells, Question, paired_row
 from workbench.deciding_cost import deciding
 from workbench.experiment import Experiment
 from workbench.loads import is_rate
+from workbench.losslessness_rows import losslessness_rows, words_beside_a_win
 from workbench.pair_count import counted_repeats
 from workbench.quality.beside_arms import quality_rows
 from workbench.run_directory import RunDirectory
@@ -113,6 +114,8 @@ def _one_run(
     ]
     documents = [d for d in adjusted(rows, question.family) if d["arm"] in contenders]
     shown = [row for row in rows if row.arm in contenders]
+    answers = losslessness_rows(run, experiment)
+    on_answers = [words_beside_a_win(answers, arm, won=True).rstrip(".") for arm in contenders]
     return {
         "run": str(run.path),
         "design": "paired",
@@ -125,7 +128,10 @@ def _one_run(
         "resolved_differences": {arm: resolved(run, arm, run, against) for arm in contenders},
         "deciding": deciding(run, experiment, cells, shown, margin, (*contenders, against)),
         "quality": quality_rows(run, experiment),
-        "notes": model_notes((run, experiment), contenders, against),
+        "notes": [
+            *model_notes((run, experiment), contenders, against),
+            *(words for words in on_answers if words),
+        ],
     }
 
 

@@ -22,6 +22,7 @@ from serving.config import ServerConfig
 from serving.section import Section, as_tuple
 from workbench.config_messages import config_error
 from workbench.loads import LoadSection
+from workbench.losslessness_section import LosslessnessSection
 from workbench.pairs import BudgetSection, PairsSection
 from workbench.strict_yaml import parse_yaml, read_yaml
 
@@ -193,6 +194,8 @@ class Experiment(Section):
     """Price of the box."""
     slo: SloSection = SloSection()
     """Service-level objective."""
+    losslessness: LosslessnessSection = LosslessnessSection()
+    """Whether speculation changed the answers: asked of every arm that speculates where the baseline does not."""
 
     @model_validator(mode="before")
     @classmethod

@@ -8,15 +8,23 @@ from typing import Any
 from accounting.comparison import MINIMUM_PAIRS
 from workbench.compare_metrics import EQUAL_BY_CONSTRUCTION
 from workbench.loads import CAPACITY
+from workbench.losslessness_rows import words_beside_a_win
 
 Row = dict[str, Any]
 
 
-def headline(comparisons: Sequence[Row], baseline: str) -> str:
-    """Sum the comparisons up, arm by arm, from the direction that every pair agrees on."""
+def headline(comparisons: Sequence[Row], baseline: str, losslessness: Sequence[Row] = ()) -> str:
+    """Sum the comparisons up, arm by arm, from the direction that every pair agrees on.
+
+    A speculating arm that won carries a word on its answers (`losslessness_rows`), and a lossy one in any case.
+    """
     if not comparisons:
         return f"Only {baseline} was measured: there is nothing to compare it with."
-    return " ".join(_arm_sentence(arm, rows, baseline) for arm, rows in _by_arm(comparisons).items())
+    said = []
+    for arm, rows in _by_arm(comparisons).items():
+        won = any(direction(row) == "paid" for row in rows)
+        said += [_arm_sentence(arm, rows, baseline), words_beside_a_win(losslessness, arm, won=won)]
+    return " ".join(filter(None, said))
 
 
 def _by_arm(comparisons: Sequence[Row]) -> dict[str, list[Row]]:

@@ -32,10 +32,11 @@ class GreedyAsk:
 
 @dataclass(frozen=True, slots=True)
 class GreedyAnswer:
-    """The text, and the tokens that the server made of the prompt."""
+    """The answer as tokens and as `written`, and the tokens that the server made of the prompt."""
 
     text: GreedyText
     prompt_token_ids: tuple[int, ...]
+    written: str
 
 
 async def greedy_answer(http: httpx.AsyncClient, prompt: Prompt, ask: GreedyAsk) -> GreedyAnswer:
@@ -58,11 +59,18 @@ async def greedy_answer(http: httpx.AsyncClient, prompt: Prompt, ask: GreedyAsk)
     try:
         listed = _listed(logprobs)
         others = tuple(_others(token, entry) for token, entry in zip(token_ids, listed, strict=True))
-        return GreedyAnswer(GreedyText(tuple(token_ids), others), tuple(prompt_ids))
+        return GreedyAnswer(GreedyText(tuple(token_ids), others), tuple(prompt_ids), _written(choice))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ItemFailedError(
             f"{path} gives no log-probabilities of the {LISTED_TOKENS} likeliest tokens by id ({error})"
         ) from error
+
+
+def _written(choice: dict[str, Any]) -> str:
+    """The answer as text, for the reader of a file; empty where the server gives none (a reasoning part alone)."""
+    message = choice.get("message")
+    said = message.get("content") if isinstance(message, dict) else choice.get("text")
+    return said if isinstance(said, str) else ""
 
 
 def _request(prompt: Prompt, ask: GreedyAsk) -> tuple[str, dict[str, Any]]:

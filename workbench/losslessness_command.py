@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from accounting.divergence_count import CONFIDENCE, WRONG_RATE, Comparison
 from accounting.errors import ConfigError, RunError
-from accounting.losslessness import LEAST_PROMPTS, NOISE_QUANTILE, Losslessness, LosslessnessWord, judge
+from accounting.losslessness import LEAST_PROMPTS, Losslessness, LosslessnessWord, judge
 from loadtest.workloads import Prompt, Split, Workload, load_workload
 from workbench.experiment import AttachSection, validated
 from workbench.losslessness_asking import GreedyAnswer
+from workbench.losslessness_document import losslessness_document
 from workbench.losslessness_pass import PassManner, greedy_pass
 from workbench.losslessness_subjects import check_comparable, facts_of, speculation_of
 from workbench.run_directory import write_json
@@ -171,23 +171,5 @@ def _document(
             | facts_of(server)
             for label, server in (("baseline", baseline), ("candidate", candidate))
         },
-        "noise": {
-            "quantile": NOISE_QUANTILE,
-            "threshold_nats": found.threshold_nats,
-            "positions": found.noise_positions,
-            "candidate_nats": found.candidate_noise_nats,
-        },
-        "wrong_rate": WRONG_RATE,
-        "confidence": CONFIDENCE,
-        "candidate": _compared(found.candidate, prompts),
-        "baseline_again": _compared(found.baseline_again, prompts),
+        **losslessness_document(found, [prompt.prompt_id for prompt in prompts]),
     }
-
-
-def _compared(comparison: Comparison, prompts: Sequence[Prompt]) -> Document:
-    divergences = [
-        asdict(divergence) | {"prompt": prompts[divergence.prompt].prompt_id}
-        for divergence in comparison.divergences
-    ]
-    counted = {"excused": comparison.excused, "unexcused": comparison.unexcused}
-    return asdict(comparison) | counted | {"divergences": divergences}

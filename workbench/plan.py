@@ -10,7 +10,7 @@ chooses as it goes. What it finds is where the blocks' cells then run; no price 
 the same whatever the searches find.
 
 With `output.length: natural` one server life comes before all blocks: the baseline's, in which the lengths of answers
-are recorded. It measures nothing.
+are recorded. With `losslessness.float32` one per arm concerned comes after them. These measure nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections.abc import Mapping
 
 import msgspec
 
 from serving.config import ServerConfig
 from workbench.experiment import AttachSection, Experiment, workload_label
 from workbench.loads import CAPACITY, Kind, Level, level_label
+from workbench.losslessness_scope import losslessness_scope
 
 #: Seconds that a cell takes beyond warm-up and window: load generator's start, ramp, tail, drain, scrapes.
 CELL_OVERHEAD_S = 8.0
@@ -34,6 +36,8 @@ FAKE_START_ESTIMATE_S = 2.0
 #: experiment_lengths.py for why that is enough.
 RECORDING_SPARE = 2.0
 RECORDING_STREAMS = 16
+#: Seconds of one pass of 100 greedy texts of 32 tokens, where nothing better is known: (a small model on two cores, fake).
+GREEDY_PASS_ESTIMATE_S = (40.0, 4.0)
 #: Seconds around a cell's window in which it sends measured prompts too: ramp and tail.
 AROUND_WINDOW_S = 3.0
 
@@ -75,7 +79,9 @@ class CellPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BlockPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One server life. Repeats count from 1; 0 is a life before them: natural lengths, or a search for capacity."""
+    """One server life. Repeats count from 1; 0 are lives in which nothing is measured for a price: natural lengths, a
+    search for capacity, float32 texts.
+    """
 
     block_id: str
     arm: str
@@ -86,12 +92,14 @@ class BlockPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that will be run, in order: first `lengths`, where natural lengths are recorded, then `searches`, one
-    an arm, whose cells stand for one search each.
+    an arm, whose cells stand for one search each, then the blocks, then `lossless`, the float32 lives in which greedy
+    texts are asked for, the baseline's first.
     """
 
     blocks: tuple[BlockPlan, ...]
     lengths: BlockPlan | None = None
     searches: tuple[BlockPlan, ...] = ()
+    lossless: tuple[BlockPlan, ...] = ()
 
     @property
     def cell_count(self) -> int:
@@ -113,7 +121,12 @@ def make_plan(experiment: Experiment) -> Plan:
         cells = _cells(experiment, dice)
         order_seed = dice.randrange(1 << 31)
         blocks += [BlockPlan(f"r{repeat}-{arm}", arm, repeat, order_seed, cells) for arm in arms]
-    return Plan(tuple(blocks), _recording(experiment), _searches(experiment))
+    return Plan(
+        tuple(blocks),
+        lengths=_recording(experiment),
+        searches=_searches(experiment),
+        lossless=_float32_lives(experiment),
+    )
 
 
 def _searches(experiment: Experiment) -> tuple[BlockPlan, ...]:
@@ -130,6 +143,11 @@ def _searches(experiment: Experiment) -> tuple[BlockPlan, ...]:
         CellPlan(f"{workload_label(name)}-search", name, None, 0, 1, at_capacity=True) for name in workloads
     )
     return tuple(BlockPlan(f"search-{arm}", arm, 0, order_seed, cells) for arm in arms)
+
+
+def _float32_lives(experiment: Experiment) -> tuple[BlockPlan, ...]:
+    scope = losslessness_scope(experiment, experiment.arm_configs(origin=experiment.name))
+    return tuple(BlockPlan(f"lossless-{arm}", arm, 0, experiment.seed, ()) for arm in scope.float32)
 
 
 def _recording(experiment: Experiment) -> BlockPlan | None:
@@ -187,12 +205,14 @@ class Estimate(msgspec.Struct, frozen=True):
     usd: float
     lengths_s: float = 0.0
     searches_s: float = 0.0
+    lossless_s: float = 0.0
+    """Greedy texts in measured lives and in float32 ones, with the starts of these; part of the duration."""
 
     @property
     def start_s(self) -> float:
         """Mean seconds of a measured server's start."""
-        before_s = self.lengths_s + self.searches_s
-        return (self.duration_s - before_s - self.cells * self.cell_s) / max(self.blocks, 1)
+        other_s = self.lengths_s + self.searches_s + self.lossless_s
+        return (self.duration_s - other_s - self.cells * self.cell_s) / max(self.blocks, 1)
 
 
 def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") -> Estimate:
@@ -210,9 +230,19 @@ def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") 
         _start_estimate_s(configs[block.arm]) + _usual_probes(experiment) * per_cell * len(block.cells)
         for block in plan.searches
     )
-    duration += lengths_s + searches_s
+    lossless_s = _lossless_s(experiment, plan, configs)
+    duration += lengths_s + searches_s + lossless_s
     usd = experiment.price.usd_per_hour / 3600.0 * duration
-    return Estimate(len(plan.blocks), plan.cell_count, per_cell, duration, usd, lengths_s, searches_s)
+    return Estimate(
+        len(plan.blocks),
+        plan.cell_count,
+        per_cell,
+        duration,
+        usd,
+        lengths_s=lengths_s,
+        searches_s=searches_s,
+        lossless_s=lossless_s,
+    )
 
 
 def _usual_probes(experiment: Experiment) -> float:
@@ -222,6 +252,21 @@ def _usual_probes(experiment: Experiment) -> float:
         return 0.0
     doublings = math.log2(section.highest / section.lowest) / 2 + 2
     return min(section.most_probes, doublings + max(0.0, math.log2(1 / section.resolution) - 1))
+
+
+def _lossless_s(
+    experiment: Experiment, plan: Plan, configs: Mapping[str, ServerConfig | AttachSection]
+) -> float:
+    """Seconds of all greedy passes, and of the starts of servers that are started for them alone."""
+    scope = losslessness_scope(experiment, configs)
+    asked = experiment.losslessness
+    size = asked.prompts * asked.max_tokens / 3200
+    lives = [block for block in plan.blocks if block.repeat == 1]
+    seconds = sum(_start_estimate_s(configs[block.arm]) for block in plan.lossless)
+    for block in (*lives, *plan.lossless):
+        fake = getattr(getattr(configs[block.arm], "engine", None), "device", "") == "fake"
+        seconds += scope.passes(block.arm) * GREEDY_PASS_ESTIMATE_S[fake] * size
+    return seconds
 
 
 def _start_estimate_s(config: ServerConfig | AttachSection) -> float:

@@ -107,9 +107,10 @@ class RunProgress:
         """A probe of a search is judged."""
         kept = row["attainment_with_headroom"]
         share = "no request" if kept is None else f"{kept:.1%} of {row['requests']}"
+        why = f" ({row['reason'].split(';')[0]})" if row["decision"] == "unjudged" else ""
         self._console.print(
-            f"  probe       {block.block_id:<14} {cell.workload:<8} {row['at']:>6g}: {share} met the SLO with headroom, {row['decision']}"
-            f"{' (' + row['reason'].split(';')[0] + ')' if row['decision'] == 'unjudged' else ''}",
+            f"  probe       {block.block_id:<14} {cell.workload:<8} {row['at']:>6g}: {share} met the SLO with headroom, "
+            f"{row['decision']}{why}",
             highlight=False,
         )
 
@@ -129,6 +130,11 @@ class RunProgress:
     def cell_left_out(self) -> None:
         """A planned cell has no load: its arm meets the SLO at none."""
         self._done += 1
+
+    def asking(self, block: BlockPlan, name: str, done: int, total: int) -> None:
+        """Greedy texts are asked for, in the pass `name`."""
+        label = f"{block.block_id}: greedy texts for losslessness, {name} pass"
+        self._show(f"{label}, {done} of {total}", plain=label)
 
     def cell_done(self, block: BlockPlan, cell: CellPlan) -> None:
         """A cell is finished."""

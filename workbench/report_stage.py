@@ -21,6 +21,7 @@ from workbench.capacity_shown import report_searches
 from workbench.engine_warnings import engine_warnings, server_file
 from workbench.experiment import Experiment
 from workbench.headline import headline, notice
+from workbench.losslessness_rows import losslessness_rows
 from workbench.measures import CellData
 from workbench.pair_count import fixed_pairs, wanted_blocks
 from workbench.provenance import machine_sentence
@@ -52,7 +53,9 @@ def collect(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]
         title=experiment.name,
         description=experiment.question,
         created_at=str(provenance.get("started_at", "")),
-        headline=headline(comparison["comparisons"], comparison["baseline"]),
+        headline=headline(
+            comparison["comparisons"], comparison["baseline"], losslessness_rows(run, experiment)
+        ),
         notice=notice(comparison["comparisons"]),
         price=shown.Price(price.usd_per_hour, price.source, price.as_of.isoformat()),
         slo=shown.Slo(experiment.slo.ttft_s, experiment.slo.tpot_s, experiment.slo.attainment_floor),
@@ -224,13 +227,14 @@ def _notes(run: RunDirectory, experiment: Experiment) -> list[str]:
     configs = experiment.arm_configs(origin=str(run.path))
     if any(getattr(getattr(c, "engine", None), "device", "") == "fake" for c in configs.values()):
         notes.append("A fake server stood in for the engine: these numbers say nothing about any model.")
-    wanted = wanted_blocks(run, experiment)
-    unfinished = [block.block_id for block in wanted if run.finished(block) is None]
+    plan = run.plan()
+    planned = (*wanted_blocks(run, experiment), *plan.lossless)
+    unfinished = [block.block_id for block in planned if run.finished(block) is None]
     if unfinished:
         notes.append(f"Not finished and left out: {', '.join(unfinished)}.")
     if (fixed := fixed_pairs(run)) is not None:
         notes.append(f"Pairs: {fixed['sentence']}.")
-    retried = [b.block_id for b in run.plan().blocks if len(run.attempts(b)) > 1]
+    retried = [b.block_id for b in (*plan.blocks, *plan.lossless) if len(run.attempts(b)) > 1]
     if retried:
         notes.append(f"Run more than once, earlier attempts are on record: {', '.join(retried)}.")
     notes += [warning.sentence for warning in engine_warnings(run, experiment)]

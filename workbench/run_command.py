@@ -21,6 +21,7 @@ from workbench import show as showing
 from workbench.costing import write_comparison, write_cost
 from workbench.experiment import Experiment, load_experiment
 from workbench.experiment_lengths import check_natural_baseline, check_natural_prompts
+from workbench.losslessness_stage import write_losslessness
 from workbench.measures import write_measures
 from workbench.pair_count import counted_repeats, wanted_blocks
 from workbench.plan import Estimate, Plan, estimate, make_plan
@@ -53,12 +54,14 @@ def dry_run(path: Path, *, console: Console) -> None:
     for block in plan.blocks:
         cells = ", ".join(f"{cell.workload} x {cell.load}" for cell in block.cells)
         table.add_row(block.block_id, block.arm, str(block.repeat), cells)
+    for block in plan.lossless:
+        table.add_row(block.block_id, block.arm, "-", "greedy texts in float32")
     console.print(table)
     console.print(
         f"{_at_most(experiment)}{expected.cells} cells in {expected.blocks} server lives, each at least "
         f"{experiment.window.minimum_s:g} s of steady window: about {duration(expected.duration_s)}, "
         f"${expected.usd:.3g} at ${experiment.price.usd_per_hour:g} per hour "
-        f"({experiment.price.source}, {experiment.price.as_of}). {_beforehand(expected)}"
+        f"({experiment.price.source}, {experiment.price.as_of}). {_beforehand(expected)}{_with_losslessness(expected)}"
         "An estimate; nothing was started."
     )
 
@@ -107,6 +110,12 @@ def _beforehand(expected: Estimate) -> str:
     )
 
 
+def _with_losslessness(expected: Estimate) -> str:
+    if not expected.lossless_s:
+        return ""
+    return f"About {duration(expected.lossless_s)} of it go into greedy texts that show whether answers changed. "
+
+
 def start(path: Path, out_dir: Path | None, *, argv: Sequence[str], console: Console) -> None:
     """Run an experiment from the beginning."""
     experiment = load_experiment(path)
@@ -141,14 +150,17 @@ def resume(run_path: Path, given: Path | None, *, console: Console) -> None:
     left = tuple(block for block in wanted_blocks(run, experiment) if run.finished(block) is None)
     unrecorded = plan.lengths is not None and run.finished(plan.lengths) is None
     searches = tuple(block for block in plan.searches if run.finished(block) is None)
-    _run(run, experiment, Plan(left, plan.lengths if unrecorded else None, searches), console)
+    unasked = tuple(block for block in plan.lossless if run.finished(block) is None)
+    lengths = plan.lengths if unrecorded else None
+    _run(run, experiment, Plan(left, lengths=lengths, searches=searches, lossless=unasked), console)
 
 
 def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console) -> None:
     expected = estimate(experiment, plan, origin=str(run.path))
     console.print(
         f"{experiment.name}: {_at_most(experiment)}{expected.cells} cells in {expected.blocks} server lives, "
-        f"about {duration(expected.duration_s)}. {_beforehand(expected)}Run directory: {run.path}"
+        f"about {duration(expected.duration_s)}. {_beforehand(expected)}{_with_losslessness(expected)}"
+        f"Run directory: {run.path}"
     )
     base_dir = Path(run.read_json("provenance.json").get("base_dir", "."))
     with run.lock():
@@ -160,11 +172,12 @@ def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console
 
 
 def evaluate(run: RunDirectory, experiment: Experiment) -> Path:
-    """Files -> measures -> cost -> comparison -> quality -> report. Returns the report's path."""
+    """Files -> measures -> cost -> comparison -> losslessness -> quality -> report. Returns the report's path."""
     counted = counted_repeats(run, experiment)
     cells = write_measures(run, experiment, counted)
     write_cost(run, experiment.price.to_price())
     write_comparison(run, experiment, counted)
+    write_losslessness(run, experiment)
     copy_results(run, experiment, cache_root())
     return write_report(run, experiment, cells)
 

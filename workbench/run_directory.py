@@ -8,16 +8,19 @@
     blocks/<block>.<n>/    attempt n at a block
         block.json         status: running, finished, failed, interrupted; start-up seconds
         server/            command.json, server.log, resolved.json
+        losslessness/      first.jsonl, again.jsonl: greedy texts asked for at the end of this life, where they are
         cells/<cell>/      load.json, requests.parquet, counters.parquet, host.jsonl,
                        metrics_*.prom, cell.json
     pairs.json             how many pairs, where a pilot or a budget fixed it
     measures.json          requests and counters -> measures, no price in it
     cost.json              measures x price
     comparison.json        arms against the baseline
+    losslessness/<arm>.json    whether speculation changed the answers, for each speculating arm
     quality/<arm>.json     measured quality, where an arm's numerics differ from the baseline's
     report.html
 
-Natural lengths are recorded by an attempt like any other, `blocks/lengths.<n>`; so are searches for capacity, `search-<arm>.<n>`.
+Natural lengths are recorded by an attempt like any other, `blocks/lengths.<n>`; so are searches for capacity,
+`search-<arm>.<n>`, and greedy texts in float32, `lossless-<arm>.<n>`.
 An attempt that did not finish is kept on record; the block is run again whole as the next attempt.
 """
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from workbench.capacity_search import search_capacity
 from workbench.cell import Progress, load_spec, run_cell
 from workbench.experiment import AttachSection, Experiment, workload_label
 from workbench.experiment_lengths import record_workload
+from workbench.losslessness_block import Asker
 from workbench.pair_count import fix_pairs, stop_for_budget, wanted_blocks
 from workbench.plan import BlockPlan, CellPlan, Plan
 from workbench.progress import RunProgress
@@ -40,7 +41,8 @@ class Runner:
     base_dir: Path = Path()
 
     def run_remaining(self) -> None:
-        """Run every block that has no finished attempt; first, where it is asked for, record natural lengths.
+        """Run every block that has no finished attempt; first, where it is asked for, record natural lengths, and last
+        ask for greedy texts in float32.
 
         Raises:
             KilotokenError: the first failure; the message says how to go on.
@@ -59,6 +61,8 @@ class Runner:
                 if self._enough(block.repeat):
                     break
             self._run_if_left(block, configs, self._measure_block)
+        for block in plan.lossless:
+            self._run_if_left(block, configs, self._ask_in_float32)
 
     def _enough(self, repeat: int) -> bool:
         """Whether no pair is wanted any more: the number fixed from the pilot is reached, or the budget is."""
@@ -182,7 +186,21 @@ class Runner:
                 label = self.progress.cell_started(block, cell)
                 run_cell(spec, server, cell_directory, report=partial(self.progress.cell, label))
                 self.progress.cell_done(block, cell)
+            self._asker().at_end_of_block(block, server, directory)
             return server.startup_s
+
+    def _ask_in_float32(self, block: BlockPlan, config: ArmConfig, directory: BlockDirectory) -> float | None:
+        @contextmanager
+        def start(in_float32: ServerConfig) -> Iterator[ServerUnderTest]:
+            with self._server(in_float32, block, directory) as server:
+                self._write_server_facts(directory, server)
+                yield server
+
+        return self._asker().in_float32(block, config, directory, start)
+
+    def _asker(self) -> Asker:
+        sources = tuple(workload_source(self.run.path, name) for name in self.experiment.workloads)
+        return Asker(self.run, self.experiment, sources, self.progress.asking)
 
     def _lengths_of(self, cell: CellPlan) -> Path | None:
         """Where the load child reads natural lengths; None where answers are free or fixed."""

@@ -26,6 +26,10 @@ def experiment_schema() -> dict[str, Any]:
     definitions["RunningServer"] = attach
     description = schema["properties"]["server"].get("description", "")
     schema["properties"]["server"] = {"$ref": "#/$defs/Server", "description": description}
+    # `losslessness: off` is accepted for `losslessness: {asked: false}`.
+    switch = schema["properties"]["losslessness"]
+    section_only = {"$ref": switch.pop("$ref")}
+    switch["anyOf"] = [section_only, {"enum": ["on", "off", True, False]}]
     schema["properties"]["arms"] = {
         "type": "object",
         "description": schema["properties"]["arms"].get("description", ""),

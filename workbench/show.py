@@ -18,6 +18,8 @@ from workbench.engine_warnings import engine_warnings
 from workbench.experiment import Experiment
 from workbench.headline import direction, headline, notice
 from workbench.loads import CAPACITY, level_label
+from workbench.losslessness_rows import losslessness_rows
+from workbench.losslessness_shown import losslessness_lines
 from workbench.pair_count import fixed_pairs, wanted_blocks
 from workbench.quality.beside_arms import quality_rows
 from workbench.quality.shown import quality_lines
@@ -32,13 +34,15 @@ def results(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
     measures = run.read_json("measures.json")
     costs = run.read_json("cost.json")
     comparison = run.read_json("comparison.json")
-    unfinished = [b.block_id for b in wanted_blocks(run, experiment) if run.finished(b) is None]
+    planned = (*wanted_blocks(run, experiment), *run.plan().lossless)
+    unfinished = [block.block_id for block in planned if run.finished(block) is None]
+    lossless = losslessness_rows(run, experiment)
     return {
         "run": str(run.path),
         "name": experiment.name,
         "complete": not unfinished,
         "unfinished_blocks": unfinished,
-        "headline": headline(comparison["comparisons"], comparison["baseline"]),
+        "headline": headline(comparison["comparisons"], comparison["baseline"], lossless),
         "notice": notice(comparison["comparisons"]),
         "price": costs["price"],
         "slo": experiment.slo.model_dump(),
@@ -46,6 +50,7 @@ def results(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
         "pairs": fixed_pairs(run),
         "capacities": comparison.get("capacities", []),
         "quality": quality_rows(run, experiment),
+        "losslessness": lossless,
         "warnings": [warning.sentence for warning in engine_warnings(run, experiment)],
         "cells": [
             _cell(measured, cost) for measured, cost in zip(measures["cells"], costs["cells"], strict=True)
@@ -138,6 +143,8 @@ def table(document: dict[str, Any], *, width: int = 140) -> Group:
         parts += [Text(f"  {capacity_sentence(row)}") for row in document["capacities"]]
     if (quality := quality_lines(document["quality"])) is not None:
         parts += [Text(), quality]
+    if (answers := losslessness_lines(document["losslessness"])) is not None:
+        parts += [Text(), answers]
     parts += [Text(), Text(document["headline"], style="bold")]
     if document["notice"]:
         parts.append(Text(document["notice"]))

@@ -23,6 +23,7 @@ loads: {{streams: {streams}}}
 output: {{max_tokens: 24}}
 window: {{minimum_s: {window_s}, warm_up_s: 0.5}}
 repeats: 1
+losslessness: off
 price: {{usd_per_hour: 3.6, source: declared for a test, as_of: 2026-11-22}}
 """
 

@@ -31,6 +31,7 @@ loads: {streams: [3]}
 output: {length: natural, max_tokens: 60}
 window: {minimum_s: 8, limit_s: 9, warm_up_s: 0.3}
 repeats: 1
+losslessness: off
 price: {usd_per_hour: 3.6, source: declared for a test, as_of: 2026-11-22}
 """
 PROMPTS = 80

@@ -257,3 +257,12 @@ def test_the_command_exits_3_only_where_the_margin_is_not_shown(make_run: Make) 
     assert call(app, ["compare", path, "slow", "--fail-if", "dearer", "--margin", "20%"]).exit_code == 0
     assert call(app, ["compare", path, "slow", "--fail-if", "dearer", "--json"]).exit_code == 3
     assert call(app, ["compare", path]).exit_code == 0
+
+
+def test_a_lossy_arm_is_named_below_its_word(make_run: Make) -> None:
+    path = make_run()
+    assert asked(path)["notes"] == []
+    (path / "losslessness").mkdir()
+    judgements = [{"dtype": "bfloat16", "word": "lossy", "reason": "3 divergences are not excused"}]
+    write_json(path / "losslessness" / "slow.json", {"judgements": judgements})
+    assert asked(path)["notes"] == ["slow is lossy (bfloat16): its answers are not the baseline's"]

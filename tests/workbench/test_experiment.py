@@ -48,6 +48,19 @@ def test_arms_are_the_shared_server_with_their_own_differences() -> None:
     assert experiment.price.to_price().usd_per_hour == 1.0
 
 
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [("off", False), ("false", False), ("on", True), ("true", True), ("{prompts: 200}", True)],
+)
+def test_losslessness_can_be_switched_off_in_a_word_and_the_schema_knows(written: str, asked: bool) -> None:
+    text = GOOD + f"losslessness: {written}\n"
+    assert parse_experiment(text, origin="x").losslessness.asked is asked
+    jsonschema.validate(
+        json.loads(json.dumps(parse_yaml(text, origin="x"), default=str)), experiment_schema()
+    )
+    assert parse_experiment(GOOD, origin="x").losslessness.asked
+
+
 def test_speculation_is_replaced_whole_other_sections_by_field() -> None:
     merged = merge_sections(
         {"model": "a", "speculation": {"method": "ngram", "num_speculative_tokens": 3}},
@@ -107,6 +120,9 @@ def test_speculation_is_replaced_whole_other_sections_by_field() -> None:
         (GOOD + "output: {length: naturl}\n", ["output.length", "'free', 'fixed' or 'natural'", "'naturl'"]),
         (changed("{url: ", "{engine: {}, url: "), ["arms.running", "unknown key 'engine'"]),
         (changed("{url: ", "{attach: {}, url: "), ["arms.running", "`attach:` is no longer known"]),
+        (GOOD + "losslessness: never\n", ["losslessness", "`losslessness: off`", "prompts, max_tokens"]),
+        (GOOD + "losslessness: {prompts: 99}\n", ["losslessness.prompts", "100", "99"]),
+        (GOOD + "losslessness: {tokens: 9}\n", ["losslessness.tokens", "max_tokens"]),
         ("- a\n- b\n", ["a list", "mapping"]),
         ("", ["empty"]),
         ("name: [unclosed", ["not valid YAML"]),

@@ -1,0 +1,175 @@
+"""Greedy texts asked for inside a run: at the end of a measured server life, and in float32 lives of their own.
+
+A server that we start is asked at the end of its arm's first block, when all cells are measured and before it is ended:
+nothing measured is touched. A server that runs already lives on through all blocks of its arm, so that it is asked at the
+end of the last. The baseline is asked twice, the second time in larger batches and the other way round: what its
+margins move by is its own noise. A pass that fails is recorded with its reason and costs the run nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from accounting.errors import KilotokenError, ServerError
+from serving.config import ServerConfig
+from workbench.experiment import AttachSection, Experiment
+from workbench.losslessness_answers import AGAIN, FIRST, pass_file, read_pass, write_missing, write_pass
+from workbench.losslessness_pass import PassManner, greedy_pass
+from workbench.losslessness_prompts import losslessness_prompts
+from workbench.losslessness_scope import ArmConfig, Scope, losslessness_scope, speculates
+from workbench.losslessness_subjects import facts_of, is_said_to_speculate, seen_speculation
+from workbench.plan import BlockPlan, Plan
+from workbench.run_directory import BlockDirectory, RunDirectory
+from workbench.server_under_test import ServerUnderTest, attached_server
+
+CONCURRENCY = 8
+#: A speculating server verifies several tokens of each text in a step: larger batches come nearer to that than smaller.
+AGAIN_CONCURRENCY = 32
+#: Where a server's own limit does not let larger batches form.
+AGAIN_ALONE = 1
+
+#: block, which pass, answers so far, answers in all
+Report = Callable[[BlockPlan, str, int, int], None]
+
+
+def block_that_asks(plan: Plan, arm: str, config: ArmConfig) -> BlockPlan | None:
+    """The measured block at whose end an arm is asked; None if the plan has none of this arm."""
+    own = [block for block in plan.blocks if block.arm == arm]
+    return own[-1 if isinstance(config, AttachSection) else 0] if own else None
+
+
+def as_float32(config: ServerConfig) -> ServerConfig:
+    """The same server with weights and activations in float32."""
+    return config.model_copy(update={"model": config.model.model_copy(update={"dtype": "float32"})})
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks the servers of one run; `sources` are what is opened for the experiment's workloads."""
+
+    run: RunDirectory
+    experiment: Experiment
+    sources: tuple[str, ...]
+    report: Report
+
+    def at_end_of_block(self, block: BlockPlan, server: ServerUnderTest, directory: BlockDirectory) -> None:
+        """Ask this arm, if it is concerned and this is its block for it."""
+        config = self._configs()[block.arm]
+        asks = block_that_asks(self.run.plan(), block.arm, config)
+        if asks is None or asks.block_id != block.block_id or not self._scope().passes(block.arm):
+            return
+        if block.arm == self.experiment.baseline_arm:
+            concerned = any(_may_speculate(self._configs()[arm]) for arm in self._scope().asked)
+        else:
+            concerned = speculates(config) or _is_seen_to_speculate(server)
+        if concerned:
+            self._ask(block, server, directory, _dtype(server, config))
+
+    def in_float32(
+        self,
+        block: BlockPlan,
+        config: ArmConfig,
+        directory: BlockDirectory,
+        start: Callable[[ServerConfig], AbstractContextManager[ServerUnderTest]],
+    ) -> float | None:
+        """One life of an arm in float32, begun by `start`; the seconds of its start, None if it did not start."""
+        assert isinstance(config, ServerConfig)
+        lack = self._lack_of_baseline(block)
+        if not lack:
+            try:
+                with start(as_float32(config)) as server:
+                    self._ask(block, server, directory, _dtype(server, as_float32(config)))
+                    return server.startup_s
+            except KilotokenError as error:
+                lack = f"the server did not start in float32: {error.message}"
+        for name in self._passes(block):
+            facts = {"arm": block.arm, "dtype": "float32", "pass": name}
+            write_missing(pass_file(directory.path, name), facts, lack)
+        return None
+
+    def _ask(self, block: BlockPlan, server: ServerUnderTest, directory: BlockDirectory, dtype: str) -> None:
+        """Make and record the passes of one server life; what fails is recorded with its reason."""
+        facts: dict[str, Any] = {"arm": block.arm, "dtype": dtype}
+        facts |= {"model": server.model_name, "version": server.version}
+        facts |= {"speculation": seen_speculation(server), "numerics": facts_of(server)}
+        for name in self._passes(block):
+            manner = PassManner(CONCURRENCY) if name == FIRST else _again(server)
+            path = pass_file(directory.path, name)
+            facts |= {"pass": name, "concurrency": manner.concurrency, "reverse": manner.reverse}
+            began_s = time.monotonic()
+            try:
+                prompts = losslessness_prompts(self.experiment, self.sources)
+                if not server.is_vllm:
+                    raise ServerError(
+                        "it is no vLLM server: token ids and their log-probabilities are needed"
+                    )
+                answers = greedy_pass(
+                    server,
+                    prompts,
+                    manner,
+                    max_tokens=self.experiment.losslessness.max_tokens,
+                    ignore_eos=True,
+                    report=partial(self.report, block, name),
+                )
+            except KilotokenError as error:
+                write_missing(path, facts, _cause(server, error))
+            else:
+                write_pass(path, facts | {"seconds": time.monotonic() - began_s}, prompts, answers)
+
+    def _lack_of_baseline(self, block: BlockPlan) -> str:
+        """Why this arm needs no float32 life: the baseline's brought nothing. Empty where it did."""
+        first = self.run.plan().lossless[0]
+        done = self.run.finished(first) if block.block_id != first.block_id else None
+        recorded = None if done is None else read_pass(pass_file(done.path, FIRST))
+        return f"the baseline was not asked: {recorded.reason}" if recorded and recorded.reason else ""
+
+    def _passes(self, block: BlockPlan) -> tuple[str, ...]:
+        return (FIRST, AGAIN)[: self._scope().passes(block.arm)]
+
+    def _scope(self) -> Scope:
+        return losslessness_scope(self.experiment, self._configs())
+
+    def _configs(self) -> dict[str, ArmConfig]:
+        return self.experiment.arm_configs(origin=str(self.run.path / "experiment.yaml"))
+
+
+def _may_speculate(config: ArmConfig) -> bool:
+    """Whether an arm will be asked; of a server that runs already, as it is seen now."""
+    if isinstance(config, AttachSection):
+        try:
+            with attached_server(config) as server:
+                return _is_seen_to_speculate(server)
+        except KilotokenError:
+            return True  # it may be there when its turn comes
+    return speculates(config)
+
+
+def _is_seen_to_speculate(server: ServerUnderTest) -> bool:
+    return server.is_vllm and is_said_to_speculate(seen_speculation(server))
+
+
+def _again(server: ServerUnderTest) -> PassManner:
+    most = server.resolved.get("scheduler_config.max_num_seqs")
+    larger = not isinstance(most, int) or most >= 2 * CONCURRENCY
+    return PassManner(AGAIN_CONCURRENCY if larger else AGAIN_ALONE, reverse=True)
+
+
+def _dtype(server: ServerUnderTest, config: ArmConfig) -> str:
+    """The type of the server's numbers as it says, else as declared."""
+    said = facts_of(server)["dtype"]
+    declared = config.model.dtype if isinstance(config, ServerConfig) else "auto"
+    return str(said) if said else declared if declared != "auto" else "as served"
+
+
+def _cause(server: ServerUnderTest, error: KilotokenError) -> str:
+    """Why a pass failed; of a server that has ended, how it ended."""
+    try:
+        server.explain_death("while its greedy texts were asked for")
+    except ServerError as death:
+        return death.message
+    return error.message
