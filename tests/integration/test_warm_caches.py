@@ -26,7 +26,6 @@ price: {{usd_per_hour: 3.6, source: declared for a test, as_of: 2026-11-22}}
 QUICK = Timing(ttft_s=0.01, tpot_s=0.002)
 DRAFTING = Timing(ttft_s=0.01, tpot_s=0.002, tokens_per_chunk=(2, 4))
 LIES = {"kind": "reset_lies"}
-MUTE = {"kind": "status", "status": 404, "path": "/tokenize"}
 SECRET = {"kind": "status", "status": 404, "path": "/server_info"}
 
 
@@ -91,16 +90,6 @@ def test_the_same_short_prompts_in_a_warm_cache_are_caught(tmp_path: Path, kilot
     assert contaminated(again)
 
 
-def test_hits_of_a_server_that_does_not_tokenise_are_not_judged(tmp_path: Path, kilotoken: Command) -> None:
-    config = FakeServerConfig(timing=QUICK, block_size=4, faults=parse_fault_script([LIES, MUTE]))
-    with RunningFakeServer(config) as server:
-        (cell,) = cells_of(kilotoken, tmp_path, "out", arm=url_of(server))
-    assert not contaminated(cell)
-    assert (
-        cell["findings"]["prefix_hits"]["not_judged"] == "the server does not say which tokens a prompt has"
-    )
-
-
 @pytest.mark.parametrize("hidden", [[], [SECRET]], ids=["says its method", "does not say"])
 def test_a_suffix_cache_that_knows_the_answers_is_caught(
     tmp_path: Path, kilotoken: Command, hidden: list[dict[str, Any]]
@@ -113,14 +102,13 @@ def test_a_suffix_cache_that_knows_the_answers_is_caught(
     assert contaminated(again)
     assert "the drafter remembers answers" in again["reason"]
     assert "restart the server" in again["reason"]
-    assert again["acceptance_length"] > 1.2 * first["acceptance_length"], "the planted cache did flatter it"
+    lengths = [cell["acceptance_length"]["value"] for cell in (first, again)]
+    assert lengths[1] > 1.5 * lengths[0], "the planted cache did flatter it"
 
 
-@pytest.mark.parametrize("hidden", [[], [SECRET]], ids=["says its method", "does not say"])
-def test_a_drafter_without_memory_may_have_answered_before(
-    tmp_path: Path, kilotoken: Command, hidden: list[dict[str, Any]]
-) -> None:
-    config = FakeServerConfig(timing=DRAFTING, speculative_method="ngram", faults=parse_fault_script(hidden))
+def test_a_drafter_without_memory_may_have_answered_before(tmp_path: Path, kilotoken: Command) -> None:
+    """Also where the server does not say how it drafts: it is asked the same twice."""
+    config = FakeServerConfig(timing=DRAFTING, faults=parse_fault_script([SECRET]))
     with RunningFakeServer(config) as server:
         cells_of(kilotoken, tmp_path, "first", arm=url_of(server))
         (again,) = cells_of(kilotoken, tmp_path, "again", arm=url_of(server))
