@@ -76,18 +76,16 @@ class RecordColumns:
         lengths = self.event_counts[index]
         starts = np.concatenate(([0], np.cumsum(lengths)))
         events = np.arange(starts[-1]) + np.repeat(self.starts[:-1][index] - starts[:-1], lengths)
-        return RecordColumns(
-            *(getattr(self, name)[index] for name in _ROWS), starts, _events_at(self.events, events)
-        )
+        return self._with(index, starts, _events_at(self.events, events))
 
     def _part(self, rows: slice) -> RecordColumns:
         starts = self.starts[rows.start : rows.stop + 1]
         events = slice(int(starts[0]), int(starts[-1]))
-        return RecordColumns(
-            *(getattr(self, name)[rows] for name in _ROWS),
-            starts - starts[0],
-            _events_at(self.events, events),
-        )
+        return self._with(rows, starts - starts[0], _events_at(self.events, events))
+
+    def _with(self, rows: slice | NDArray[np.intp], starts: Counts, events: Chunks) -> RecordColumns:
+        kept: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ROWS}
+        return RecordColumns(**kept, starts=starts, events=events)
 
 
 _ROWS = tuple(field.name for field in fields(RecordColumns) if field.name not in ("starts", "events"))
@@ -131,11 +129,9 @@ def concatenated(parts: Sequence[RecordColumns]) -> RecordColumns:
     if not parts:
         return as_columns(())
     lengths = np.concatenate([part.event_counts for part in parts])
-    return RecordColumns(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in _ROWS),
-        np.concatenate(([0], np.cumsum(lengths))),
-        _joined([part.events for part in parts]),
-    )
+    rows: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ROWS}
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    return RecordColumns(**rows, starts=starts, events=_joined([part.events for part in parts]))
 
 
 def total(counts: Counts) -> int:
@@ -145,7 +141,8 @@ def total(counts: Counts) -> int:
 
 def there(values: Seconds) -> Seconds:
     """Values without NaN, in their order."""
-    return values[~np.isnan(values)]
+    known: Seconds = values[~np.isnan(values)]
+    return known
 
 
 def _events_at(events: Chunks, where: slice | NDArray[np.int64]) -> Chunks:

@@ -6,7 +6,9 @@ Tolerant of older run directories: what they lack is not measured, never zero.
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import duckdb
@@ -16,7 +18,8 @@ from numpy.typing import NDArray
 from accounting import metric_names
 from accounting.counters import CounterChange, CounterSample, difference
 from accounting.errors import RunError
-from accounting.evidence import CellFacts, sent_inside
+from accounting.evidence import CellFacts, WindowFindings, find, sent_inside
+from accounting.load_summary import latency_samples
 from accounting.record_columns import RecordColumns
 from accounting.trend import MINIMUM_VALUES
 from accounting.window_series import MOST_BINS
@@ -27,6 +30,9 @@ from workbench.cell import IDLE_AFTER, IDLE_BEFORE, WINDOW_END, WINDOW_START
 from workbench.host_sampler import read_host_samples
 from workbench.plan import BlockPlan, CellPlan
 from workbench.run_directory import CellDirectory, RunDirectory
+
+#: Cells that are read side by side: DuckDB and most of numpy work outside Python's lock.
+READERS = 2
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,16 @@ class CellData:
     metrics_error: str
     busy_share: float | None
     facts: CellFacts
+
+    @cached_property
+    def found(self) -> WindowFindings:
+        """What the window shows from every side."""
+        return find(self.records, *self.window_edges_s, self.facts)
+
+    @cached_property
+    def samples(self) -> dict[str, NDArray[np.float64]]:
+        """Latencies of the window's requests, seconds (`latency_samples`): pooled cells are these put together."""
+        return latency_samples(self.in_window)
 
     @property
     def key(self) -> tuple[str, str, int, int]:
@@ -81,6 +97,7 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
         window = difference(pages[WINDOW_START], pages[WINDOW_END])
         idle = difference(pages[IDLE_BEFORE], pages[IDLE_AFTER])
         uncertainty_s = window.uncertainty_s
+    gauges = _gauges(directory, start_s, end_s)
     return CellData(
         block,
         cell,
@@ -94,13 +111,13 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
         facts["caches_reset"],
         facts.get("cache_salted", False),
         facts["metrics_error"],
-        _busy_share(directory, start_s, end_s),
-        _cell_facts(directory, cell, facts, start_s, end_s),
+        _busy_share(gauges),
+        _cell_facts(directory, cell, facts, gauges),
     )
 
 
 def _cell_facts(
-    directory: CellDirectory, cell: CellPlan, facts: dict[str, Any], start_s: float, end_s: float
+    directory: CellDirectory, cell: CellPlan, facts: dict[str, Any], gauges: Gauges | None
 ) -> CellFacts:
     """What the cell's files say beside its requests; older run directories say less."""
     host = directory.host
@@ -108,7 +125,7 @@ def _cell_facts(
         streams=cell.streams,
         offered_rate_per_s=facts.get("offered_rate_per_s"),
         rate_changes=facts.get("rate_changes", False),
-        queue=_queue(directory, start_s, end_s),
+        queue=_queue(gauges),
         host_samples=read_host_samples(host) if host.exists() else (),
         calibrated_tokens_per_s=facts.get("calibrated_tokens_per_s"),
     )
@@ -124,44 +141,62 @@ def _page(directory: CellDirectory, name: str, facts: dict[str, Any]) -> Counter
     return parse_page(MetricsPage(text, at_s - uncertainty_s, at_s + uncertainty_s))
 
 
-def _busy_share(directory: CellDirectory, start_s: float, end_s: float) -> float | None:
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
+#: Name -> instants and values.
+Gauges = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+def _gauges(directory: CellDirectory, start_s: float, end_s: float) -> Gauges | None:
+    """Instants and values of the requests running and waiting, second by second; None without samples."""
+    if not directory.counters.exists():
+        return None
+    names = [metric_names.REQUESTS_RUNNING, metric_names.REQUESTS_WAITING]
+    with _database().cursor() as connection:
+        rows = connection.execute(
+            "SELECT name, at_s, value FROM read_parquet(?) WHERE list_contains(?, name) AND at_s BETWEEN ? AND ?",
+            [str(directory.counters), names, start_s, end_s],
+        ).fetchnumpy()
+    return {name: (rows["at_s"][rows["name"] == name], rows["value"][rows["name"] == name]) for name in names}
+
+
+def _busy_share(gauges: Gauges | None) -> float | None:
     """Share of one-second samples inside the window with a request running (usage basis).
 
     A lower bound: vLLM moves this gauge when a step returns, so during the first prefill of an idle server it
     still reads 0.
     """
-    if not directory.counters.exists():
-        return None
-    with duckdb.connect() as connection:
-        row = connection.execute(
-            "SELECT avg((value > 0)::DOUBLE) FROM read_parquet(?) WHERE name = ? AND at_s BETWEEN ? AND ?",
-            [str(directory.counters), metric_names.REQUESTS_RUNNING, start_s, end_s],
-        ).fetchone()
-    return row[0] if row else None
+    running = () if gauges is None else gauges[metric_names.REQUESTS_RUNNING][1]
+    return float((np.asarray(running) > 0).mean()) if len(running) else None
 
 
-def _queue(directory: CellDirectory, start_s: float, end_s: float) -> NDArray[np.float64] | None:
+def _queue(gauges: Gauges | None) -> NDArray[np.float64] | None:
     """Running and waiting requests by the server's own count, second by second, at most `MOST_BINS` means of them."""
-    if not directory.counters.exists():
+    if gauges is None:
         return None
-    gauges = [metric_names.REQUESTS_RUNNING, metric_names.REQUESTS_WAITING]
-    with duckdb.connect() as connection:
-        rows = connection.execute(
-            "SELECT sum(value) FROM read_parquet(?) WHERE list_contains(?, name) AND at_s BETWEEN ? AND ? "
-            "GROUP BY at_s ORDER BY at_s",
-            [str(directory.counters), gauges, start_s, end_s],
-        ).fetchall()
-    values = np.array([row[0] for row in rows], dtype=float)
-    if len(values) < MINIMUM_VALUES:
+    at_s, values = (np.concatenate(columns) for columns in zip(*gauges.values(), strict=True))
+    instants, which = np.unique(at_s, return_inverse=True)
+    if len(instants) < MINIMUM_VALUES:
         return None
-    return np.array([part.mean() for part in np.array_split(values, min(len(values), MOST_BINS))])
+    sums = np.bincount(which, values)
+    return np.array([part.mean() for part in np.array_split(sums, min(len(sums), MOST_BINS))])
 
 
 def read_finished_cells(run: RunDirectory) -> list[CellData]:
     """Every cell of every finished block, in plan order."""
-    cells = []
+    wanted: list[tuple[BlockPlan, CellPlan, CellDirectory]] = []
     for block in run.plan().blocks:
         attempt = run.finished(block)
         if attempt is not None:
-            cells += [read_cell(block, cell, attempt.cell(cell)) for cell in block.cells]
-    return cells
+            wanted += [(block, cell, attempt.cell(cell)) for cell in block.cells]
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda place: _looked_at(read_cell(*place)), wanted))
+
+
+def _looked_at(cell: CellData) -> CellData:
+    """The cell, with what takes longest done where it is read: side by side with other cells."""
+    _ = cell.found, cell.samples
+    return cell
