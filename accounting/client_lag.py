@@ -68,6 +68,13 @@ def one_clock(records: Records) -> tuple[str | None, RecordColumns]:
     return KERNEL if by_kernel else USER, columns.take((kernel == by_kernel) | ~answered)
 
 
+def clocks(records: Records) -> set[str]:
+    """The clocks that stamped any answer."""
+    columns = as_columns(records)
+    kernel = columns.kernel_clock[latency_columns.answered(columns)]
+    return {clock for clock, some in ((KERNEL, kernel.any()), (USER, not kernel.all())) if some}
+
+
 def client_lag(records: Records) -> ClientLag:
     """Measure the client on the requests of a window. By one clock: give what `one_clock` kept."""
     columns = as_columns(records)

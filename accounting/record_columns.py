@@ -71,20 +71,22 @@ class RecordColumns:
 
     def take(self, rows: Bools | NDArray[np.intp]) -> RecordColumns:
         """Some of the requests: those that a mask keeps, or those at these indexes, in that order."""
-        index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.intp, copy=False)
         if len(index) and bool((np.diff(index) == 1).all()):  # neighbours: views, and no event is copied
             return self._part(slice(int(index[0]), int(index[-1]) + 1))
         lengths = self.event_counts[index]
         starts = np.concatenate(([0], np.cumsum(lengths)))
         events = np.arange(starts[-1]) + np.repeat(self.starts[:-1][index] - starts[:-1], lengths)
-        rows_taken = {name: getattr(self, name)[index] for name in _ROWS}
-        return RecordColumns(**rows_taken, starts=starts, events=_events_at(self.events, events))
+        return self._with(index, starts, _events_at(self.events, events))
 
     def _part(self, rows: slice) -> RecordColumns:
         starts = self.starts[rows.start : rows.stop + 1]
         events = slice(int(starts[0]), int(starts[-1]))
-        rows_taken = {name: getattr(self, name)[rows] for name in _ROWS}
-        return RecordColumns(**rows_taken, starts=starts - starts[0], events=_events_at(self.events, events))
+        return self._with(rows, starts - starts[0], _events_at(self.events, events))
+
+    def _with(self, rows: slice | NDArray[np.intp], starts: Counts, events: Chunks) -> RecordColumns:
+        kept: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ROWS}
+        return RecordColumns(**kept, starts=starts, events=events)
 
 
 _ROWS = tuple(field.name for field in fields(RecordColumns) if field.name not in ("starts", "events"))
@@ -129,12 +131,9 @@ def concatenated(parts: Sequence[RecordColumns]) -> RecordColumns:
     if not parts:
         return as_columns(())
     lengths = np.concatenate([part.event_counts for part in parts])
-    rows = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ROWS}
-    return RecordColumns(
-        **rows,
-        starts=np.concatenate(([0], np.cumsum(lengths))),
-        events=_joined([part.events for part in parts]),
-    )
+    rows: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ROWS}
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    return RecordColumns(**rows, starts=starts, events=_joined([part.events for part in parts]))
 
 
 def total(counts: Counts) -> int:
@@ -144,7 +143,8 @@ def total(counts: Counts) -> int:
 
 def there(values: Seconds) -> Seconds:
     """Values without NaN, in their order."""
-    return np.compress(~np.isnan(values), values)
+    known: Seconds = values[~np.isnan(values)]
+    return known
 
 
 def _events_at(events: Chunks, where: slice | NDArray[np.int64]) -> Chunks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,12 +81,19 @@ def fewest_answers(floor: float) -> int:
 
 def attainment(records: Records, slo: Slo) -> Attainment:
     """Attainment over the requests sent inside a window."""
-    columns = as_columns(records)
-    if not len(columns):
+    return pooled_attainment([as_columns(records)], slo)
+
+
+def pooled_attainment(windows: Sequence[RecordColumns], slo: Slo) -> Attainment:
+    """Attainment over the requests of several windows together."""
+    requests = sum(len(columns) for columns in windows)
+    if not requests:
         nothing = not_measured("no request was sent inside the window")
         return Attainment(nothing, nothing)
-    met = slo.met(columns)
-    tokens = total(columns.completion_tokens)
-    met_tokens = total(columns.completion_tokens[met])
+    met = [slo.met(columns) for columns in windows]
+    tokens = sum(total(columns.completion_tokens) for columns in windows)
+    met_tokens = sum(
+        total(columns.completion_tokens[some]) for columns, some in zip(windows, met, strict=True)
+    )
     share = measured(met_tokens / tokens) if tokens else not_measured("no tokens were delivered")
-    return Attainment(measured(int(met.sum()) / len(columns)), share)
+    return Attainment(measured(sum(int(some.sum()) for some in met) / requests), share)

@@ -70,28 +70,38 @@ def window_series(records: Records, edges_s: Series) -> WindowSeries:
 
 
 def _token_columns(records: RecordColumns, edges_s: Series) -> tuple[Series, Series, Series]:
-    """Per bin: tokens, seconds between events, tokens of all events but a request's first."""
+    """Per bin: tokens, seconds between events, tokens of all events but a request's first.
+
+    Neighbours of one request and bin are added up first, then these sums in the order of requests.
+    """
     bins = len(edges_s) - 1
     at_s, start_s, end_s = records.events.at_s, edges_s[0], edges_s[-1]
-    inside = np.flatnonzero((at_s >= start_s) & (at_s < end_s))
-    if not len(inside):
+    inside = (at_s >= start_s) & (at_s < end_s)
+    if not inside.any():
         return np.zeros(bins), np.zeros(bins), np.zeros(bins)
-    brought = tokens_brought(records)[inside]
-    where = np.minimum(((at_s[inside] - start_s) * (bins / (end_s - start_s))).astype(np.int64), bins - 1)
-    # Neighbours of one request and bin are added up first, then these sums in the order of requests.
     first = np.zeros(len(at_s) + 1, np.bool_)
     first[records.starts] = True
-    first = first[
-        inside
-    ]  # a request's first event: its tokens came out of the prefill, not between two events
-    request = np.repeat(np.arange(len(records)), records.event_counts)[inside]
-    begins = np.concatenate(([True], (np.diff(request) != 0) | (np.diff(where) != 0)))
-    run = np.cumsum(begins) - 1
-    gaps_s = np.where(first, 0.0, at_s[inside] - at_s[inside - 1])
-    return tuple(  # type: ignore[return-value]
-        np.bincount(where[begins], np.bincount(run, values), bins)
-        for values in (brought, gaps_s, np.where(first, 0.0, brought))
-    )
+    first = first[:-1]  # a request's first event: its tokens came out of the prefill, not between two events
+    begins = first.copy()
+    begins[1:] |= ~inside[:-1]
+    gaps_s = np.diff(at_s, prepend=at_s[:1])
+    gaps_s[first] = 0.0
+    brought = tokens_brought(records)
+    columns = (at_s, first, begins, gaps_s, brought)
+    at_s, first, begins, gaps_s, brought = columns if inside.all() else (c[inside] for c in columns)
+    where = ((at_s - start_s) * (bins / (end_s - start_s))).astype(np.int64)
+    np.minimum(where, bins - 1, out=where)
+    begins[0] = True
+    begins[1:] |= where[1:] != where[:-1]
+    run = np.cumsum(begins)
+    where = where[begins]
+
+    def binned(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.bincount(where, np.bincount(run, weights)[1:], bins), dtype=np.float64)
+
+    tokens, decode_s = binned(brought), binned(gaps_s)
+    brought[first] = 0.0
+    return tokens, decode_s, binned(brought)
 
 
 def tokens_brought(records: Records) -> Series:

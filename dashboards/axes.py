@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboards.distribution import finite
 from dashboards.load_rows import LoadKind
 from dashboards.number_format import load_number, number
 
@@ -66,16 +67,17 @@ def money_axis(values: Sequence[float]) -> Axis:
     return _log_axis(min(positive) / 1.25, max(positive) * 1.25, "$")
 
 
-def time_axis(unit: str, samples: Sequence[float] | NDArray[np.floating]) -> Axis:
-    """Time from zero, or logarithmic where the longest wait is far beyond the usual one."""
+def time_axis(unit: str, samples: Sequence[float] | NDArray[np.floating], scale: float = 1.0) -> Axis:
+    """Time from zero, or logarithmic where the longest wait is far beyond the usual one; samples times `scale`."""
     title: Axis = {"text": unit, "standoff": 8}
-    values = np.asarray(samples, dtype=float)
-    positive = values[(values > 0) & np.isfinite(values)]
+    positive = finite(samples)
+    if len(positive) and positive.min() <= 0:
+        positive = positive[positive > 0]
     if not len(positive):
         return {"range": [0, 1], "title": title}
     middle = len(positive) // 2
-    shortest, longest = float(positive.min()), float(positive.max())
-    usual = float(np.partition(positive, middle)[middle])
+    shortest, longest = float(positive.min()) * scale, float(positive.max()) * scale
+    usual = float(np.partition(positive, middle)[middle]) * scale
     if longest / usual <= TIME_LOG_FROM:
         return {"range": [0, longest * 1.05], "title": title, "nticks": 6, "tickformat": ",.6~f"}
     low = max(shortest, longest / MAX_LOG_SPREAD)

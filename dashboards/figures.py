@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dashboards.arm_style import ArmStyle
 from dashboards.axes import Axis, share_axis, time_axis
 from dashboards.canvas import Trace, arm_trace, drawn, styled
-from dashboards.distribution import empirical_curve
+from dashboards.distribution import empirical_curve, finite
 from dashboards.number_format import loads, share
 from dashboards.report_data import Group, ReportData, Samples
 
@@ -58,14 +58,14 @@ def latency_figure(
         group = data.group(arm, workload, load)
         samples[arm] = np.asarray(getattr(group.samples if group else Samples(), field), dtype=float)
     everything_s = np.concatenate(list(samples.values()))
-    longest_s = float(everything_s[np.isfinite(everything_s)].max(initial=0.0))
+    longest_s = float(finite(everything_s).max(initial=0.0))
     scale, unit = (1000.0, "ms") if longest_s * 1000 <= MAX_MS else (1.0, "s")
     traces = [
         _distribution(arm, style, samples[arm], scale, unit)
         for arm, style in styled(data)
         if len(samples[arm])
     ]
-    axis = time_axis(unit, everything_s * scale)
+    axis = time_axis(unit, everything_s, scale)
     figure = drawn(traces, axis, share_axis())
     if limit_s is not None and _inside(limit_s * scale, axis):
         figure.add_vline(x=limit_s * scale, line={"dash": "dot", "width": 1.5})

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,17 @@ def iterate_records(parquet: Path) -> Iterator[RequestRecord]:
                 yield _record(dict(zip(names, row, strict=True)))
 
 
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """One for all reading: its memory is taken from the system once."""
+    return duckdb.connect()
+
+
 @contextmanager
 def reading(parquet: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose errors are told as the file's."""
     try:
-        with duckdb.connect() as connection:
+        with _database().cursor() as connection:
             yield connection
     except duckdb.BinderException as error:
         raise LoadError(

@@ -6,7 +6,9 @@ Tolerant of older run directories: what they lack is not measured, never zero.
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any
 
 import duckdb
@@ -14,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accounting import metric_names
+from accounting.answer_memory import AnswerMemory
 from accounting.counters import CounterChange, CounterSample, difference
 from accounting.errors import RunError
-from accounting.evidence import CellFacts, sent_inside
+from accounting.evidence import CellFacts, WindowFindings, find, sent_inside
+from accounting.load_summary import latency_samples
 from accounting.prefix_hits import PrefixHits, judge_prefix_hits
 from accounting.record_columns import RecordColumns
 from accounting.trend import MINIMUM_VALUES
@@ -29,6 +33,9 @@ from workbench.cell import IDLE_AFTER, IDLE_BEFORE, WINDOW_END, WINDOW_START
 from workbench.host_sampler import read_host_samples
 from workbench.plan import BlockPlan, CellPlan
 from workbench.run_directory import CellDirectory, RunDirectory
+
+#: Cells that are read side by side: DuckDB and most of numpy work outside Python's lock.
+READERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,25 @@ class CellData:
     facts: CellFacts
     life: ServerLife | None = None
 
+    @cached_property
+    def found(self) -> WindowFindings:
+        """What the window shows from every side."""
+        return find(self.records, *self.window_edges_s, self.facts)
+
+    @cached_property
+    def samples(self) -> dict[str, NDArray[np.float64]]:
+        """Latencies of the window's requests, seconds (`latency_samples`): pooled cells are these put together."""
+        return latency_samples(self.in_window)
+
+    def remembering(self, memory: AnswerMemory) -> CellData:
+        """The same cell, known to have run on a server with this memory. What was found in its window stays found."""
+        facts = replace(self.facts, answer_memory=memory)
+        changed = replace(self, facts=facts)
+        evidence = replace(self.found.evidence, warm_caches=facts.warm_caches)
+        changed.__dict__["found"] = replace(self.found, evidence=evidence, known=facts)
+        changed.__dict__["samples"] = self.samples
+        return changed
+
     @property
     def key(self) -> tuple[str, str, str, int]:
         """Arm, workload, load's label, repeat."""
@@ -107,6 +133,7 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
         idle = difference(pages[IDLE_BEFORE], pages[IDLE_AFTER])
         uncertainty_s = window.uncertainty_s
         life = _life(facts, pages[IDLE_AFTER])
+    gauges = _gauges(directory, start_s, end_s)
     return CellData(
         block,
         cell,
@@ -120,9 +147,9 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
         facts["caches_reset"],
         facts.get("cache_salted", False),
         facts["metrics_error"],
-        _busy_share(directory, start_s, end_s),
+        _busy_share(gauges),
         replace(
-            _cell_facts(directory, cell, facts, start_s, end_s),
+            _cell_facts(directory, cell, facts, gauges),
             prefix_hits=_prefix_hits(facts.get("explained_hits"), idle),
         ),
         life,
@@ -166,7 +193,7 @@ def _life(facts: dict[str, Any], after: CounterSample) -> ServerLife | None:
 
 
 def _cell_facts(
-    directory: CellDirectory, cell: CellPlan, facts: dict[str, Any], start_s: float, end_s: float
+    directory: CellDirectory, cell: CellPlan, facts: dict[str, Any], gauges: Gauges | None
 ) -> CellFacts:
     """What the cell's files say beside its requests; older run directories say less."""
     host = directory.host
@@ -174,7 +201,7 @@ def _cell_facts(
         streams=cell.streams,
         offered_rate_per_s=cell.rate_per_s,
         rate_changes=facts.get("rate_changes", False),
-        queue=_queue(directory, start_s, end_s),
+        queue=_queue(gauges),
         host_samples=read_host_samples(host) if host.exists() else (),
         calibrated_tokens_per_s=facts.get("calibrated_tokens_per_s"),
     )
@@ -190,45 +217,63 @@ def _page(directory: CellDirectory, name: str, facts: dict[str, Any]) -> Counter
     return parse_page(MetricsPage(text, at_s - uncertainty_s, at_s + uncertainty_s))
 
 
-def _busy_share(directory: CellDirectory, start_s: float, end_s: float) -> float | None:
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
+#: Name -> instants and values.
+Gauges = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+def _gauges(directory: CellDirectory, start_s: float, end_s: float) -> Gauges | None:
+    """Instants and values of the requests running and waiting, second by second; None without samples."""
+    if not directory.counters.exists():
+        return None
+    names = [metric_names.REQUESTS_RUNNING, metric_names.REQUESTS_WAITING]
+    with _database().cursor() as connection:
+        rows = connection.execute(
+            "SELECT name, at_s, value FROM read_parquet(?) WHERE list_contains(?, name) AND at_s BETWEEN ? AND ?",
+            [str(directory.counters), names, start_s, end_s],
+        ).fetchnumpy()
+    return {name: (rows["at_s"][rows["name"] == name], rows["value"][rows["name"] == name]) for name in names}
+
+
+def _busy_share(gauges: Gauges | None) -> float | None:
     """Share of one-second samples inside the window with a request running (usage basis).
 
     A lower bound: vLLM moves this gauge when a step returns, so during the first prefill of an idle server it
     still reads 0.
     """
-    if not directory.counters.exists():
-        return None
-    with duckdb.connect() as connection:
-        row = connection.execute(
-            "SELECT avg((value > 0)::DOUBLE) FROM read_parquet(?) WHERE name = ? AND at_s BETWEEN ? AND ?",
-            [str(directory.counters), metric_names.REQUESTS_RUNNING, start_s, end_s],
-        ).fetchone()
-    return row[0] if row else None
+    running = () if gauges is None else gauges[metric_names.REQUESTS_RUNNING][1]
+    return float((np.asarray(running) > 0).mean()) if len(running) else None
 
 
-def _queue(directory: CellDirectory, start_s: float, end_s: float) -> NDArray[np.float64] | None:
+def _queue(gauges: Gauges | None) -> NDArray[np.float64] | None:
     """Running and waiting requests by the server's own count, second by second, at most `MOST_BINS` means of them."""
-    if not directory.counters.exists():
+    if gauges is None:
         return None
-    gauges = [metric_names.REQUESTS_RUNNING, metric_names.REQUESTS_WAITING]
-    with duckdb.connect() as connection:
-        rows = connection.execute(
-            "SELECT sum(value) FROM read_parquet(?) WHERE list_contains(?, name) AND at_s BETWEEN ? AND ? "
-            "GROUP BY at_s ORDER BY at_s",
-            [str(directory.counters), gauges, start_s, end_s],
-        ).fetchall()
-    values = np.array([row[0] for row in rows], dtype=float)
-    if len(values) < MINIMUM_VALUES:
+    at_s, values = (np.concatenate(columns) for columns in zip(*gauges.values(), strict=True))
+    instants, which = np.unique(at_s, return_inverse=True)
+    if len(instants) < MINIMUM_VALUES:
         return None
-    return np.array([part.mean() for part in np.array_split(values, min(len(values), MOST_BINS))])
+    sums = np.bincount(which, values)
+    return np.array([part.mean() for part in np.array_split(sums, min(len(sums), MOST_BINS))])
 
 
 def read_finished_cells(run: RunDirectory) -> list[CellData]:
     """Every cell of every finished block, in plan order. An arm without a capacity has no cell there."""
-    cells = []
+    wanted: list[tuple[BlockPlan, CellPlan, CellDirectory]] = []
     for block in run.plan().blocks:
         attempt = run.finished(block)
         if attempt is not None:
             known = [cell for cell in (at_its_load(run, block, cell) for cell in block.cells) if cell]
-            cells += [read_cell(block, cell, attempt.cell(cell)) for cell in known]
-    return cells
+            wanted += [(block, cell, attempt.cell(cell)) for cell in known]
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda place: _looked_at(read_cell(*place)), wanted))
+
+
+def _looked_at(cell: CellData) -> CellData:
+    """The cell, with what takes longest done where it is read: side by side with other cells."""
+    _ = cell.found, cell.samples
+    return cell

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
-
 from accounting import acceptance, metric_names
-from accounting.evidence import WindowFindings, find, plain_findings
+from accounting.evidence import WindowFindings, plain_findings
 from accounting.latency_columns import lags_s
 from accounting.load_summary import send_lags_s
 from accounting.missing import not_measured
@@ -38,9 +36,9 @@ def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | No
     """All measures of one cell, as plain values for measures.json."""
     reconciliation = reconciled_counts(data, experiment.output.max_tokens)
     attained = attainment(data.in_window, experiment.slo.to_slo())
-    latencies = latency_summaries(data.in_window)
+    latencies = latency_summaries([data])
     drift = _length_drift(data, baseline)
-    found = find(data.records, *data.window_edges_s, data.facts)
+    found = data.found
     verdict = judge(_evidence(data, found, reconciliation, latencies["ttft_s"], drift))
     arm, workload, load, repeat = data.key
     return {
@@ -156,19 +154,17 @@ def _length_drift(data: CellData, baseline: CellData | None) -> float | None:
     if baseline is None or baseline is data:
         return None
     own, other = (_lengths(cell.records) for cell in (data, baseline))
-    common = [(tokens, theirs) for prompt, tokens in own.items() if tokens and (theirs := other.get(prompt))]
+    common = own.keys() & other.keys()
     if not common:
         return None
-    return sum(tokens for tokens, _ in common) / sum(theirs for _, theirs in common) - 1.0
+    return sum(map(own.__getitem__, common)) / sum(map(other.__getitem__, common)) - 1.0
 
 
 def _lengths(records: RecordColumns) -> dict[str, int]:
-    """Tokens of each measured prompt's last answer, 0 where it did not say."""
+    """Tokens of each measured prompt's last answer, where it said how many and had any."""
     fit = records.ok & records.measured
-    tokens = records.completion_tokens[fit]
-    return dict(
-        zip(records.prompt_id[fit].tolist(), np.where(tokens == UNKNOWN, 0, tokens).tolist(), strict=True)
-    )
+    lengths = dict(zip(records.prompt_id[fit].tolist(), records.completion_tokens[fit].tolist(), strict=True))
+    return {prompt: tokens for prompt, tokens in lengths.items() if tokens not in (0, UNKNOWN)}
 
 
 def measured_cells(run: RunDirectory, experiment: Experiment) -> list[dict[str, Any]]:

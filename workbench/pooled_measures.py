@@ -8,8 +8,7 @@ from typing import Any
 from accounting import acceptance
 from accounting.counters import CounterChange
 from accounting.missing import not_measured
-from accounting.record_columns import concatenated
-from accounting.slo import Slo, attainment
+from accounting.slo import Slo, pooled_attainment
 from workbench.cell_data import CellData
 from workbench.latency_summaries import latency_summaries, plain
 
@@ -26,8 +25,8 @@ def pool(cells: Sequence[CellData], slo: Slo) -> list[dict[str, Any]]:
 
 
 def _pooled(key: tuple[str, str, str], members: list[CellData], slo: Slo) -> dict[str, Any]:
-    records = concatenated([member.in_window for member in members])
-    attained = attainment(records, slo)
+    windows = [member.in_window for member in members]
+    attained = pooled_attainment(windows, slo)
     changes = [m.window for m in members if m.window is not None and not m.window.reset]
     unknown = members[0].metrics_error or "counters were reset in every repeat"
     whole = CounterChange(
@@ -42,9 +41,9 @@ def _pooled(key: tuple[str, str, str], members: list[CellData], slo: Slo) -> dic
         "workload": key[1],
         "load": key[2],
         "repeats": len(members),
-        "requests": len(records),
-        "failed": int((~records.ok).sum()),
-        **latency_summaries(records),
+        "requests": sum(len(window) for window in windows),
+        "failed": sum(int((~window.ok).sum()) for window in windows),
+        **latency_summaries(members),
         "slo_attainment": plain(attained.requests),
         "slo_token_share": plain(attained.tokens),
         **{

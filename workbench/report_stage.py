@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from accounting.cost import slo_cost, usd_per_1k_tokens
-from accounting.load_summary import latency_samples
 from accounting.missing import Measured, not_measured
 from accounting.prices import Price
-from accounting.record_columns import concatenated
 from accounting.verdicts import POOLABLE
 from dashboards import report_data as shown
 from dashboards.report import render_report
@@ -21,6 +19,7 @@ from workbench.capacity_shown import report_searches
 from workbench.engine_warnings import engine_warnings, server_file
 from workbench.experiment import Experiment
 from workbench.headline import headline, notice
+from workbench.latency_summaries import pooled_samples
 from workbench.losslessness_rows import losslessness_rows
 from workbench.measures import CellData
 from workbench.pair_count import fixed_pairs, wanted_blocks
@@ -95,7 +94,7 @@ def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], pric
             for quantile in ("p50", "p95")
         },
     }
-    records = concatenated([cell.in_window for cell in cells if cell.key[:3] == key])
+    samples = pooled_samples([cell for cell in cells if cell.key[:3] == key])
     statistics: dict[str, Any] = {name: value.value for name, value in values.items()}
     return shown.Group(
         arm=pooled["arm"],
@@ -106,7 +105,7 @@ def _group(pooled: Row, measured: Sequence[Row], cells: Sequence[CellData], pric
         requests=pooled["requests"],
         failed=pooled["failed"],
         acceptance_by_position=pooled["acceptance_by_position"],
-        samples=shown.Samples(**{f"{name}_s": values for name, values in latency_samples(records).items()}),
+        samples=shown.Samples(**{f"{name}_s": values for name, values in samples.items()}),
         reasons={name: value.reason for name, value in values.items() if value.reason},
     )
 

@@ -7,7 +7,6 @@ blocks, even of several arms, and has answered others before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from accounting.answer_memory import judge_answer_memory
 from accounting.record_columns import RecordColumns
@@ -43,7 +42,7 @@ def _judged(cell: CellData, life: ServerLife, earlier: Sequence[CellData]) -> Ce
         accounted_tokens=accounted,
         asked_before=sum(pair in asked for pair in _prompts(cell.in_window)),
     )
-    return replace(cell, facts=replace(cell.facts, answer_memory=memory))
+    return cell.remembering(memory)
 
 
 def _prompts(records: RecordColumns) -> list[tuple[str, str]]:
