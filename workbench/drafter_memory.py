@@ -51,14 +51,17 @@ def server_memory(server: ServerUnderTest, endpoints: ServerEndpoints, model: st
     page = parse_page(endpoints.metrics_page())
     generated = page.counters.get(metric_names.GENERATION_TOKENS, 0.0)
     remembers = _by_method(server.resolved, page)
+    if remembers is None:
+        remembers = server.remembers
     if remembers is not None:
         return ServerMemory(generated, remembers)
     if not generated:
         return ServerMemory(generated, None, "the server had answered nothing yet")
     try:
-        return ServerMemory(generated, _by_asking_twice(endpoints, model))
+        server.remembers = _by_asking_twice(endpoints, model)
     except ServerError as error:
         return ServerMemory(generated, None, f"asking the same twice failed: {error.message}")
+    return ServerMemory(generated, server.remembers)
 
 
 def _by_method(resolved: dict[str, Any], page: CounterSample) -> bool | None:

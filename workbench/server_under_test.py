@@ -46,6 +46,8 @@ class ServerUnderTest:
     version: str | None = None
     is_vllm: bool = True
     """Whether vLLM's own request fields may be sent; other servers may refuse what they do not know."""
+    remembers: bool | None = None
+    """Whether its drafter remembers answers, once it has been asked; a property of the process."""
 
     def check_alive(self, when: str) -> None:
         """Raise ServerError with the cause if a server that we started has ended."""

@@ -64,3 +64,13 @@ def test_a_fresh_server_is_not_asked_and_one_that_refuses_is_not_judged() -> Non
     refusing = looked_at(config("suffix", {"kind": "status", "status": 503, "on_request": 3}), {})
     assert refusing.remembers is None
     assert "asking the same twice failed" in refusing.why_unknown
+
+
+def test_a_server_is_asked_once() -> None:
+    """Four answers of 48 tokens after the first of 20, however many cells follow."""
+    with RunningFakeServer(config("ngram")) as running, ServerEndpoints(running.url) as endpoints:
+        body = {"prompt": "a b c", "max_tokens": 20, "ignore_eos": True}
+        httpx.post(f"{running.url}/v1/completions", json=body, trust_env=False).raise_for_status()
+        server = ServerUnderTest(running.url, "fake-model")
+        found = [server_memory(server, endpoints, "fake-model") for _ in range(3)]
+    assert found == [ServerMemory(20, False), *[ServerMemory(20 + 4 * 48, False)] * 2]
