@@ -33,6 +33,7 @@ from accounting.errors import KilotokenError, RunError
 from accounting.trend import MINIMUM_VALUES
 from workbench.cell import WINDOW_END, WINDOW_START
 from workbench.experiment import Experiment
+from workbench.loads import load_of
 from workbench.provenance import hardware, machine_sentence
 from workbench.run_directory import CellDirectory, RunDirectory
 
@@ -150,11 +151,6 @@ def same_arms(experiment: Experiment, run: RunDirectory) -> bool:
     return len(configs) > 1 and all(config == configs[0] for config in configs)
 
 
-def load_of(cell: Mapping[str, Any]) -> str:
-    """A cell's load in words."""
-    return str(cell.get("load", cell.get("streams")))
-
-
 def read_noise(run: RunDirectory) -> tuple[list[CellNoise], Counter[str]]:
     """Every valid cell of a run, and how many others there are by verdict.
 
@@ -167,11 +163,7 @@ def read_noise(run: RunDirectory) -> tuple[list[CellNoise], Counter[str]]:
         attempt = run.finished(block)
         for cell in block.cells if attempt is not None else ():
             assert attempt is not None
-            m = measured[
-                block.block_id,
-                cell.workload,
-                load_of({"streams": getattr(cell, "load", None) or cell.streams}),
-            ]
+            m = measured[block.block_id, cell.workload, cell.load]
             verdict = m["verdict"]["throughput"]
             if verdict != "valid":
                 left_out[verdict] += 1

@@ -22,9 +22,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from benchmarks.block_noise import RESULTS, load_of, same_arms
+from benchmarks.block_noise import RESULTS, same_arms
 from benchmarks.fake_arms import FakeArms, run_comparisons, summary
 from benchmarks.simulated_arms import CURVE_EFFECT, curve, false_alarm_rows, power_rows
+from workbench.loads import load_of
 from workbench.provenance import hardware, machine_sentence
 from workbench.run_directory import RunDirectory
 

@@ -24,10 +24,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from accounting.comparison import MINIMUM_PAIRS, Word, compare_costs
 from accounting.pairs_needed import POWER, pairs_needed
-from benchmarks.block_noise import RESULTS, load_of
+from benchmarks.block_noise import RESULTS
 from benchmarks.sleeping_proposer import VARIABLE
 from workbench.compare_metrics import METRICS
 from workbench.experiment import Experiment, load_experiment
+from workbench.loads import load_of
 from workbench.run_directory import RunDirectory
 from workbench.strict_yaml import read_yaml
 

@@ -214,7 +214,9 @@ def test_a_damaged_document_is_named(recorded: Recorded) -> None:
 PAID = {
     "arm": "ngram",
     "workload": "copy",
-    "streams": 1,
+    "load": "1 stream",
+    "word": "cheaper",
+    "latencies": [],
     "pair_ratios": [0.5],
     "interval": None,
     "speedup": 2.0,
