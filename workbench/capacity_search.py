@@ -154,13 +154,18 @@ def _document(
         "by": section.by,
         "floor": experiment.slo.attainment_floor,
         "headroom": section.headroom,
-        "chosen": found.met,
-        "lowest_missed": found.missed,
+        "chosen": _as_counted(found.met, section),
+        "lowest_missed": _as_counted(found.missed, section),
         "sentence": sentence(tried, section.to_bounds(), partial(level_label, section.by)),
         "nearest_slo": nearest or None,
         "nearest_slo_reason": _why_no_slo(found.met, nearest, lowest),
         "probes": probes,
     }
+
+
+def _as_counted(load: float | None, section: CapacitySection) -> float | int | None:
+    """Streams as the whole number that they are."""
+    return round(load) if load is not None and section.by == "streams" else load
 
 
 def _why_no_slo(met: float | None, nearest: str | None, lowest: CellData | None) -> str | None:

@@ -47,7 +47,8 @@ def test_each_arm_is_priced_at_its_own_capacity(kilotoken: Command, tmp_path: Pa
     found = {row["arm"]: row for row in document["capacities"]}
     assert (found["narrow"]["chosen"], found["narrow"]["lowest_missed"]) == (1, 2)
     assert (found["wide"]["chosen"], found["wide"]["lowest_missed"]) == (3, None)
-    assert [probe["at"] for probe in found["narrow"]["probes"]] == [1, 2]
+    # A probe that missed on a busy host is tried again, at the same load.
+    assert list(dict.fromkeys(probe["at"] for probe in found["narrow"]["probes"])) == [1, 2]
     for row in found.values():
         assert row["confirmed"]["word"] == "confirmed", row["confirmed"]
     cells = {cell["arm"]: cell for cell in document["cells"]}
@@ -99,7 +100,7 @@ def test_a_search_that_was_killed_is_done_again_whole_and_the_plan_stays(
     first = json.loads(plan)["searches"][0]["block_id"]
     attempts = sorted(p.name for p in (tmp_path / "out" / "blocks").glob(f"{first}.*"))
     assert attempts == [f"{first}.1", f"{first}.2"]
-    assert {row["chosen"] for row in shown(kilotoken)["capacities"]} == {2}
+    assert {row["arm"]: row["chosen"] for row in shown(kilotoken)["capacities"]} == {"wide": 2, "narrow": 1}
 
 
 def test_at_a_fixed_rate_cost_is_equal_by_construction(kilotoken: Command, tmp_path: Path) -> None:
