@@ -95,10 +95,11 @@ def _token_columns(records: RecordColumns, edges_s: Series) -> tuple[Series, Ser
     begins[1:] |= where[1:] != where[:-1]
     run = np.cumsum(begins)
     where = where[begins]
-    tokens = np.bincount(where, np.bincount(run, brought)[1:], bins)
-    decode_s = np.bincount(where, np.bincount(run, gaps_s)[1:], bins)
-    brought[first] = 0.0
-    return tokens, decode_s, np.bincount(where, np.bincount(run, brought)[1:], bins)
+
+    def binned(values: Series) -> Series:
+        return np.bincount(where, np.bincount(run, values)[1:], bins).astype(float, copy=False)
+
+    return binned(brought), binned(gaps_s), binned(np.where(first, 0.0, brought))
 
 
 def tokens_brought(records: Records) -> Series:

@@ -42,7 +42,7 @@ def main() -> None:
     if path is not None:
         path.write_text(json.dumps(document, indent=2) + "\n")
     rows = table_rows(document)
-    Console(width=None).print(_table(rows))
+    Console(width=None if sys.stdout.isatty() else 140).print(_table(rows))
     sys.exit(int(not all(row[-1] in ("yes", "–") for row in rows)))
 
 

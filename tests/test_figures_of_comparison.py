@@ -232,3 +232,11 @@ def test_without_a_share_nothing_sleeps_and_nothing_is_drafted(monkeypatch: pyte
     assert SleepingProposer(None).propose([[1], []]) == [[], []]
     with pytest.raises(ValueError, match="a share from 0 to 1"):
         PlantedSlowdown(5.0)
+
+
+@pytest.mark.parametrize("kind", ["normal", "resampled"])
+def test_noise_is_drawn_with_the_recorded_spread_and_no_mean(kind: str) -> None:
+    noise = np.random.default_rng(3).standard_t(4, 30) * 0.03 + 0.01
+    drawn = simulated_arms.draw(kind, noise.tolist(), (2000, 10), np.random.default_rng(1))
+    assert drawn.mean() == pytest.approx(0, abs=0.001)
+    assert drawn.std() == pytest.approx(math.sqrt((noise**2).mean()), rel=0.03)
