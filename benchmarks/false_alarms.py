@@ -1,7 +1,7 @@
 """How far can the comparison be trusted? False alarms of A/As and the power to find planted slowdowns, in one table.
 
     python benchmarks/false_alarms.py --noise results/block-noise-2-core-cpu.json --simulated --power --name 2-core-cpu
-    python benchmarks/false_alarms.py --noise ... --live-fake 50 --out DIR --name 2-core-cpu     # about an hour
+    python benchmarks/false_alarms.py --noise ... --live-fake 50 --out DIR --name 2-core-cpu     # about 25 minutes
     python benchmarks/false_alarms.py --live-vllm RUN [RUN ...] --name 2-core-cpu                # runs of same-arms.yaml
 
 Each part goes into results/false-alarms-NAME.json beside the parts that are there already. The noise is what
@@ -55,7 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--power", action="store_true", help="planted slowdowns of 2, 5 and 10 %% on it")
     parser.add_argument("--live-fake", type=int, metavar="N", help="N comparisons through whole runs")
     parser.add_argument("--out", type=Path, help="directory of the live runs; what is finished there is kept")
-    parser.add_argument("--parallel", type=int, default=3, help="live runs side by side")
+    parser.add_argument("--parallel", type=int, default=12, help="live runs side by side")
     parser.add_argument("--repeats", type=int, default=4, help="pairs of each live comparison")
     parser.add_argument("--live-vllm", type=Path, nargs="+", metavar="RUN", help="finished runs of same arms")
     parser.add_argument("--name", help="keep the figures in results/false-alarms-NAME.json")
