@@ -100,8 +100,14 @@ def fake_arms_of(pooled: Document, *, repeats: int) -> FakeArms:
 
     A pair's spread counts for the lives: what real blocks of one pair share cancels in it, and fake ones share nothing.
     """
-    between = max(0.0, pooled["pair_sd"] ** 2 / 2 - (pooled["within_sd"] or 0.0) ** 2) ** 0.5
-    return FakeArms(block_noise=between, step_noise=pooled["second_sd"] or 0.0, repeats=repeats)
+    block_variance = pooled["pair_sd"] ** 2 / 2
+    within_variance = min((pooled["within_sd"] or 0.0) ** 2, block_variance)
+    seconds = FakeArms(block_noise=0.0, step_noise=0.0).window_s  # independent ones, which average out
+    return FakeArms(
+        block_noise=(block_variance - within_variance) ** 0.5,
+        step_noise=(within_variance * seconds) ** 0.5,
+        repeats=repeats,
+    )
 
 
 def vllm_words(runs: list[RunDirectory]) -> Document:
