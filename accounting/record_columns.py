@@ -62,7 +62,8 @@ class RecordColumns:
     @property
     def ok(self) -> Bools:
         """Which requests ended as they should."""
-        return np.equal(self.outcome, OUTCOMES.index(Outcome.OK))
+        ok: Bools = self.outcome == OUTCOMES.index(Outcome.OK)
+        return ok
 
     @property
     def event_counts(self) -> Counts:
@@ -71,7 +72,7 @@ class RecordColumns:
 
     def take(self, rows: Bools | NDArray[np.intp]) -> RecordColumns:
         """Some of the requests: those that a mask keeps, or those at these indexes, in that order."""
-        index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.intp, copy=False)
+        index: NDArray[Any] = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         if len(index) and bool((np.diff(index) == 1).all()):  # neighbours: views, and no event is copied
             return self._part(slice(int(index[0]), int(index[-1]) + 1))
         lengths = self.event_counts[index]

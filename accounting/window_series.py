@@ -96,12 +96,10 @@ def _token_columns(records: RecordColumns, edges_s: Series) -> tuple[Series, Ser
     run = np.cumsum(begins)
     where = where[begins]
 
-    def binned(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.bincount(where, np.bincount(run, weights)[1:], bins), dtype=np.float64)
+    def binned(values: Series) -> Series:
+        return np.bincount(where, np.bincount(run, values)[1:], bins).astype(float, copy=False)
 
-    tokens, decode_s = binned(brought), binned(gaps_s)
-    brought[first] = 0.0
-    return tokens, decode_s, binned(brought)
+    return binned(brought), binned(gaps_s), binned(np.where(first, 0.0, brought))
 
 
 def tokens_brought(records: Records) -> Series:

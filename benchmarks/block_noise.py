@@ -3,7 +3,7 @@
     python benchmarks/block_noise.py RUN [RUN ...] --name 2-core-cpu    # results/block-noise-2-core-cpu.json
 
 Per arm, workload and load: the spread of log tokens/s from block to block, what of it the seconds inside a window explain
-(their own spread, widened for autocorrelation, over their number), and what lies between blocks. Per pair of arms: the
+(batch means: the spread of five-second means over their number, which sees that seconds lean on one another), and what lies between blocks. Per pair of arms: the
 spread of log-ratios. In a run whose arms are all the same configuration every log-ratio is noise as it stands; elsewhere it
 is noise about its mean. Only cells whose throughput is valid count, and eight blocks of a real server are the least.
 """
@@ -28,9 +28,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from accounting import metric_names as names
-from accounting.autocorrelation import first_order, inflation_of_mean
 from accounting.errors import KilotokenError, RunError
-from accounting.trend import MINIMUM_VALUES
 from workbench.cell import WINDOW_END, WINDOW_START
 from workbench.experiment import Experiment
 from workbench.loads import load_of
@@ -39,11 +37,16 @@ from workbench.run_directory import CellDirectory, RunDirectory
 
 RESULTS = Path(__file__).parent / "results"
 MINIMUM_BLOCKS = 8
+BATCH_SECONDS = 5
+MINIMUM_BATCHES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class CellNoise:
-    """One valid cell: tokens/s of its window, and how its seconds spread (shares of the mean; None: too few of them)."""
+    """One valid cell: tokens/s of its window, and how its seconds spread, as shares of the mean (None: too few of them).
+
+    `second_sd` of single seconds; `window_sd` of the window's mean, from the means of stretches of five seconds.
+    """
 
     run: str
     block: str
@@ -53,15 +56,7 @@ class CellNoise:
     repeat: int
     tokens_per_s: float
     second_sd: float | None
-    autocorrelation: float | None
-    seconds: int
-
-    @property
-    def window_sd(self) -> float | None:
-        """Standard deviation of the window's mean (log) that its own seconds explain."""
-        if self.second_sd is None or self.autocorrelation is None:
-            return None
-        return self.second_sd * math.sqrt(inflation_of_mean(self.autocorrelation) / self.seconds)
+    window_sd: float | None
 
 
 def main() -> None:
@@ -170,7 +165,7 @@ def read_noise(run: RunDirectory) -> tuple[list[CellNoise], Counter[str]]:
                 continue
             place = (run.path.name, block.block_id, m["arm"], m["workload"], load_of(m), m["repeat"])
             rates = second_rates(attempt.cell(cell))
-            found.append(CellNoise(*place, m["output_tokens_per_s"], *_spread(rates), len(rates)))
+            found.append(CellNoise(*place, m["output_tokens_per_s"], *_spread(rates)))
     return found, left_out
 
 
@@ -191,11 +186,12 @@ def second_rates(directory: CellDirectory) -> NDArray[np.float64]:
 
 
 def _spread(rates: NDArray[np.float64]) -> tuple[float | None, float | None]:
-    """Standard deviation of a second as a share of the mean, and the seconds' lag-1 autocorrelation."""
-    if len(rates) < MINIMUM_VALUES or rates.mean() <= 0:
+    """Standard deviations of a second and of the mean of all, as shares of the mean."""
+    if len(rates) < MINIMUM_BATCHES * BATCH_SECONDS or rates.mean() <= 0:
         return None, None
-    shares = rates / rates.mean() - 1
-    return float(shares.std(ddof=1)), first_order(shares, fitted_parameters=1)
+    shares = rates / rates.mean()
+    batches = [part.mean() for part in np.array_split(shares, len(shares) // BATCH_SECONDS)]
+    return float(shares.std(ddof=1)), float(np.std(batches, ddof=1)) / math.sqrt(len(batches))
 
 
 def _grouped(cells: Iterable[CellNoise], *keys: str) -> Iterator[tuple[tuple[Any, ...], list[CellNoise]]]:
@@ -223,9 +219,6 @@ def place_rows(cells: Iterable[CellNoise]) -> list[dict[str, Any]]:
                 "log_sd": float(logs.std(ddof=1)) if len(members) > 1 else None,
                 "within_sd": _rms(within),
                 "second_sd": _rms([cell.second_sd for cell in members if cell.second_sd is not None]),
-                "autocorrelation": _mean(
-                    [c.autocorrelation for c in members if c.autocorrelation is not None]
-                ),
             }
         )
     return rows
@@ -291,10 +284,6 @@ def pooled(places: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any
 
 def _rms(values: Sequence[float]) -> float | None:
     return math.sqrt(sum(v * v for v in values) / len(values)) if values else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 if __name__ == "__main__":

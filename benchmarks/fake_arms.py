@@ -1,15 +1,15 @@
 """A/A comparisons through whole runs on the fake server, whose blocks and seconds vary as real ones did.
 
-Each comparison is a `kilotoken run` of its own: two arms of one configuration, one workload and load, one server life per
-arm and repeat, each with a speed of its own. Several runs go side by side; their programs are foreign to one another, so
-a host that is too small for that many says `noisy_host`, and such comparisons are counted apart.
+Each comparison is a run of its own, by the code of `kilotoken run`: two arms of one configuration, one workload and load,
+one server life per arm and repeat, each with a speed of its own. Runs go side by side in threads of this one process, so
+that a host sample counts all their programs as ours: fake servers sleep, and one that is woken late makes it up. A
+client that is kept from sending still shows (`client_bound`), and so do programs of others (`noisy_host`).
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-KILOTOKEN = str(Path(sys.executable).with_name("kilotoken"))
+from rich.console import Console
+
+from accounting.errors import KilotokenError
+from workbench import run_command
+
 EXPERIMENT = """
 name: same-fake-arms
 server:
@@ -57,19 +61,32 @@ class FakeArms:
 def run_comparisons(arms: FakeArms, count: int, directory: Path, *, parallel: int) -> list[dict[str, Any]]:
     """Run what is not finished yet in `directory` (one sub-directory each), and read every comparison's outcome."""
     directory.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(parallel) as pool:
+    pool = ThreadPoolExecutor(parallel)
+    try:
         return list(pool.map(lambda seed: _compared(arms, seed, directory), range(1, count + 1)))
+    except KeyboardInterrupt:
+        os._exit(130)  # threads cannot be stopped; supervisors end the servers of a process that is gone
 
 
 def _compared(arms: FakeArms, seed: int, directory: Path) -> dict[str, Any]:
     run, path = directory / f"{seed:03}", directory / f"{seed:03}.yaml"
     if not (run / "comparison.json").is_file():
         path.write_text(arms.experiment(seed))
-        started = (run / "plan.json").is_file()
-        command = ["run", "--resume", run] if started else ["run", path, "--out", run]
         with (directory / f"{seed:03}.log").open("a") as log:
-            subprocess.run([KILOTOKEN, *map(str, command)], check=False, stdout=log, stderr=log)
+            _run(path, run, Console(file=log, width=140))
     return read_outcome(run)
+
+
+def _run(path: Path, run: Path, console: Console) -> None:
+    try:
+        if (run / "plan.json").is_file():
+            run_command.resume(run, None, console=console)
+        else:
+            run_command.start(
+                path, run, argv=["kilotoken", "run", str(path), "--out", str(run)], console=console
+            )
+    except KilotokenError as error:
+        console.print(f"error: {error.message}\n{error.hint}")
 
 
 def read_outcome(run: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How far can the comparison be trusted? False alarms of A/As and the power to find planted slowdowns, in one table.
 
     python benchmarks/false_alarms.py --noise results/block-noise-2-core-cpu.json --simulated --power --name 2-core-cpu
-    python benchmarks/false_alarms.py --noise ... --live-fake 50 --out DIR --name 2-core-cpu     # about an hour
+    python benchmarks/false_alarms.py --noise ... --live-fake 50 --out DIR --name 2-core-cpu     # about 25 minutes
     python benchmarks/false_alarms.py --live-vllm RUN [RUN ...] --name 2-core-cpu                # runs of same-arms.yaml
 
 Each part goes into results/false-alarms-NAME.json beside the parts that are there already. The noise is what
@@ -43,7 +43,7 @@ def main() -> None:
     if path is not None:
         path.write_text(json.dumps(document, indent=2) + "\n")
     rows = table_rows(document)
-    Console(width=None).print(_table(rows))
+    Console(width=None if sys.stdout.isatty() else 140).print(_table(rows))
     sys.exit(int(not all(row[-1] in ("yes", "–") for row in rows)))
 
 
@@ -56,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--power", action="store_true", help="planted slowdowns of 2, 5 and 10 %% on it")
     parser.add_argument("--live-fake", type=int, metavar="N", help="N comparisons through whole runs")
     parser.add_argument("--out", type=Path, help="directory of the live runs; what is finished there is kept")
-    parser.add_argument("--parallel", type=int, default=3, help="live runs side by side")
+    parser.add_argument("--parallel", type=int, default=12, help="live runs side by side")
     parser.add_argument("--repeats", type=int, default=4, help="pairs of each live comparison")
     parser.add_argument("--live-vllm", type=Path, nargs="+", metavar="RUN", help="finished runs of same arms")
     parser.add_argument("--name", help="keep the figures in results/false-alarms-NAME.json")
@@ -101,8 +101,14 @@ def fake_arms_of(pooled: Document, *, repeats: int) -> FakeArms:
 
     A pair's spread counts for the lives: what real blocks of one pair share cancels in it, and fake ones share nothing.
     """
-    between = max(0.0, pooled["pair_sd"] ** 2 / 2 - (pooled["within_sd"] or 0.0) ** 2) ** 0.5
-    return FakeArms(block_noise=between, step_noise=pooled["second_sd"] or 0.0, repeats=repeats)
+    block_variance = pooled["pair_sd"] ** 2 / 2
+    within_variance = min((pooled["within_sd"] or 0.0) ** 2, block_variance)
+    seconds = FakeArms(block_noise=0.0, step_noise=0.0).window_s  # independent ones, which average out
+    return FakeArms(
+        block_noise=(block_variance - within_variance) ** 0.5,
+        step_noise=(within_variance * seconds) ** 0.5,
+        repeats=repeats,
+    )
 
 
 def vllm_words(runs: list[RunDirectory]) -> Document:

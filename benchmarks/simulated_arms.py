@@ -1,7 +1,8 @@
 """A/As and slowdowns simulated on recorded noise of pairs: how often the comparison's word is wrong, or found.
 
-Noise is drawn in two ways: normal with the recorded standard deviation, and resampled from the recorded log-ratios, each
-with a random sign, because which of two arms is called the baseline is arbitrary.
+Noise is drawn in two ways: normal with the recorded standard deviation, and resampled from the recorded log-ratios: each
+with a random sign, because which of two arms is called the baseline is arbitrary, and smoothed (B. W. Silverman, Density
+Estimation (1986), 6.4.1, with his bandwidth), because a few recorded values are not all that there are.
 """
 
 from __future__ import annotations
@@ -32,9 +33,12 @@ Document = dict[str, Any]
 def draw(kind: str, noise: Sequence[float], shape: tuple[int, int], dice: np.random.Generator) -> Rows:
     """Noise of pairs (log-ratios), `kind` "normal" or "resampled"."""
     recorded = np.asarray(noise)
+    sd = math.sqrt(float((recorded**2).mean()))
     if kind == "normal":
-        return dice.normal(0.0, math.sqrt(float((recorded**2).mean())), shape)
-    return dice.choice(recorded, shape) * dice.choice((-1.0, 1.0), shape)
+        return dice.normal(0.0, sd, shape)
+    width = 0.9 * len(recorded) ** -0.2
+    values = dice.choice(recorded, shape) * dice.choice((-1.0, 1.0), shape)
+    return (values + dice.normal(0.0, width * sd, shape)) / math.sqrt(1 + width**2)
 
 
 def false_alarm_rows(noise: Sequence[float], *, seed: int = 21) -> list[Document]:

@@ -91,7 +91,7 @@ def test_noise_is_split_into_what_lies_between_blocks_and_within(tmp_path: Path)
     assert document["blocks"] == 60
     assert found["second_sd"] == pytest.approx(SECOND_SD, rel=0.1)
     assert found["between_sd"] == pytest.approx(BLOCK_SD, rel=0.25)
-    assert found["within_sd"] == pytest.approx(SECOND_SD / math.sqrt(SECONDS), rel=0.4)
+    assert found["within_sd"] == pytest.approx(SECOND_SD / math.sqrt(SECONDS), rel=0.2)
     assert found["pair_sd"] == pytest.approx(math.sqrt(2 * (BLOCK_SD**2 + SECOND_SD**2 / SECONDS)), rel=0.2)
     assert found["pair_to_block_variance"] == pytest.approx(1.0, abs=0.4), "these pairs share nothing"
     assert found["pairs"] == len(found["pair_noise"]) == 30
@@ -158,7 +158,9 @@ def test_fake_arms_vary_as_the_recorded_pairs() -> None:
     assert 2 * (arms.block_noise**2 + 0.02**2) == pytest.approx(0.05**2)
     experiment = parse_experiment(arms.experiment(3), origin="test")
     assert (experiment.repeats, experiment.seed) == (5, 3)
-    assert f"--block-noise {arms.block_noise:.6f} --step-noise 0.1" in str(experiment.server)
+    assert f"--block-noise {arms.block_noise:.6f} --step-noise 0.1" in str(experiment.server), "0.02 sqrt(25)"
+    wide = false_alarms.fake_arms_of(pooled | {"within_sd": 0.5}, repeats=5)
+    assert (wide.block_noise, wide.step_noise / 5) == pytest.approx((0, 0.05 / math.sqrt(2)))
     assert experiment.window.minimum_s >= 25
 
 
@@ -232,3 +234,20 @@ def test_without_a_share_nothing_sleeps_and_nothing_is_drafted(monkeypatch: pyte
     assert SleepingProposer(None).propose([[1], []]) == [[], []]
     with pytest.raises(ValueError, match="a share from 0 to 1"):
         PlantedSlowdown(5.0)
+
+
+@pytest.mark.parametrize("kind", ["normal", "resampled"])
+def test_noise_is_drawn_with_the_recorded_spread_and_no_mean(kind: str) -> None:
+    noise = np.random.default_rng(3).standard_t(4, 30) * 0.03 + 0.01
+    drawn = simulated_arms.draw(kind, noise.tolist(), (2000, 10), np.random.default_rng(1))
+    assert drawn.mean() == pytest.approx(0, abs=0.001)
+    assert drawn.std() == pytest.approx(math.sqrt((noise**2).mean()), rel=0.03)
+
+
+def test_seconds_that_make_up_for_one_another_explain_less_than_their_spread() -> None:
+    """A fast second after each slow one: single seconds spread widely, the window's mean hardly."""
+    rates = np.tile([80.0, 120.0, 100.0, 90.0, 110.0], 5) + np.random.default_rng(2).normal(0, 1, 25)
+    second_sd, window_sd = block_noise._spread(rates)
+    assert second_sd == pytest.approx(0.14, abs=0.02)
+    assert window_sd is not None
+    assert window_sd < 0.005
