@@ -93,6 +93,21 @@ def test_a_copied_answer_is_accepted_whole_and_the_end_is_counted_apart() -> Non
     assert eight.beyond_end == [0] * 6 + [1, 1]
 
 
+def test_what_the_target_says_behind_the_end_judges_a_draft_that_reaches_there() -> None:
+    """The same copy: 3..8 and [1, 2] drafted at once; the target goes on with 1, and then otherwise."""
+    known = Trace(
+        id="a",
+        label="x",
+        prompt_token_ids=[*range(1, 9)],
+        output_token_ids=[*range(1, 9)],
+        beyond_token_ids=[1, 7, 7],
+    )
+    [eight] = replay_ngram([known], NgramWindow(2, 4), [8])[8]
+    assert (eight.steps, eight.drafts, eight.accepted) == (2, 1, [1] * 7 + [0])
+    assert eight.beyond_end == [0] * 8
+    assert (eight.output_tokens, eight.made_beyond) == (8, 2)
+
+
 def test_a_smaller_k_is_not_read_off_a_larger_ones_walk() -> None:
     prompt, output = [1, 2, 3, 9, 4, 1, 2, 3, 8, 4, 1, 2], [3, 9, 4, 1, 2, 3, 8, 4, 1, 2, 3, 9]
     counts = replay_ngram([trace(prompt, output)], NgramWindow(1, 3), [1, 4])
