@@ -21,7 +21,7 @@ def replay_ngram(
         tokens = trace.prompt_token_ids + trace.output_token_ids
         ends = match_ends(np.asarray(tokens, dtype=np.int64), window)
         for k in ks:
-            drafter = NgramDrafter(tokens, ends, k, max_model_len)
+            drafter = NgramDrafter(tokens, ends, k, max_model_len, window.runner)
             counts[k].append(walk(tokens, len(trace.prompt_token_ids), drafter, k, trace.beyond_token_ids))
     return counts
 
