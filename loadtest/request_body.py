@@ -9,10 +9,9 @@ import msgspec
 
 from accounting.errors import ConfigError
 from loadtest.config import LoadSpec
-from loadtest.workloads.prompt import Message, Prompt
+from loadtest.workloads.prompt import Message, Prompt, Sampling
 
 PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
-_GREEDY = {"temperature": 0.0}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -34,8 +33,8 @@ def request_body(
     Raises:
         ConfigError: if the prompt does not fit the endpoint.
     """
-    body: dict[str, Any] = {"model": spec.model, **_input(spec, prompt, said), "max_tokens": max_tokens}
-    body |= _GREEDY | _set_fields(spec.sampling) | _set_fields(prompt.sampling)
+    body = {"model": spec.model, **prompt_fields(spec.endpoint, prompt, said), "max_tokens": max_tokens}
+    body |= sampling_fields(spec.sampling, prompt.sampling)
     options = {"include_usage": True} | ({"continuous_usage_stats": True} if spec.vllm_extensions else {})
     body |= {"stream": True, "stream_options": options}
     if spec.vllm_extensions:
@@ -48,12 +47,17 @@ def request_body(
     return _encode(body)
 
 
-def _input(spec: LoadSpec, prompt: Prompt, said: Sequence[Message]) -> dict[str, Any]:
+def prompt_fields(endpoint: str, prompt: Prompt, said: Sequence[Message] = ()) -> dict[str, Any]:
+    """What is asked, as the endpoint takes it; `said` is the conversation after the prompt's own messages.
+
+    Raises:
+        ConfigError: if the prompt does not fit the endpoint.
+    """
     messages = [*prompt.messages, *said]
-    if spec.endpoint == "chat":
+    if endpoint == "chat":
         if prompt.token_ids is not None:
             raise ConfigError(
-                f"workload {spec.workload}: its prompts are exact tokens, which /v1/chat/completions does not take.",
+                f"workload {prompt.workload}: its prompts are exact tokens, which /v1/chat/completions does not take.",
                 hint="Use the completions endpoint (`--endpoint completions`).",
             )
         return {"messages": [{"role": m.role, "content": m.content} for m in messages]}
@@ -63,5 +67,9 @@ def _input(spec: LoadSpec, prompt: Prompt, said: Sequence[Message]) -> dict[str,
     return {"prompt": "\n\n".join(m.content for m in messages)}
 
 
-def _set_fields(sampling: Any) -> dict[str, Any]:
-    return {} if sampling is None else msgspec.to_builtins(sampling)
+def sampling_fields(*layers: Sampling | None) -> dict[str, Any]:
+    """How tokens are picked: greedy, over it each layer's settings, the last one's above all."""
+    fields: dict[str, Any] = {"temperature": 0.0}
+    for layer in layers:
+        fields |= {} if layer is None else msgspec.to_builtins(layer)
+    return fields

@@ -90,7 +90,7 @@ class ServerEndpoints:
         """vLLM's version, None where the server does not say."""
         try:
             return str(self._json("GET", "/version")["version"])
-        except ServerError:
+        except (ServerError, KeyError):
             return None
 
     def speaks_vllm(self) -> bool:

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from accounting.errors import ConfigError, Interrupted, KilotokenError, MachineError
 from workbench.cli_calibrate import calibrate
+from workbench.cli_collect import collect
 from workbench.cli_compare import compare
 from workbench.cli_load import load, load_worker
 from workbench.cli_losslessness import losslessness
@@ -298,6 +299,7 @@ app.command("calibrate")(calibrate)
 app.command("compare")(compare)
 app.command("runs")(runs)
 app.command("load-worker")(load_worker)
+app.command("collect")(collect)
 app.command("replay")(replay)
 app.command("losslessness")(losslessness)
 app.add_typer(models_app, name="models")

@@ -19,6 +19,10 @@ def replay(
     ] = None,
     shortest: Annotated[int, typer.Option("--prompt-lookup-min", min=1, help="ngram: shortest match.")] = 2,
     longest: Annotated[int, typer.Option("--prompt-lookup-max", min=1, help="ngram: longest match.")] = 4,
+    runner: Annotated[
+        Literal["v1", "v2"],
+        typer.Option(help="ngram: vLLM's model runner; v1 on CPU, v2 on CUDA unless its log says otherwise."),
+    ] = "v1",
     max_model_len: Annotated[
         int | None, typer.Option(min=1, help="The server's longest sequence, in tokens; unbounded without.")
     ] = None,
@@ -29,14 +33,14 @@ def replay(
     as_json: JsonFlag = False,
 ) -> None:
     """Count what n-gram or suffix drafts would have had accepted in logged answers: exact, needs no model."""
-    from drafts.replay.ngram import NgramWindow
+    from drafts.replay.ngram import NgramWindow, Runner
     from drafts.replay.suffix import SuffixSettings
     from workbench.replay_command import draft_lengths, replay_table, replayed
 
     ks = draft_lengths(k or ("1..8" if method == "ngram" else "24"))
     drafter: NgramWindow | SuffixSettings
     if method == "ngram":
-        drafter = NgramWindow(shortest, longest)
+        drafter = NgramWindow(shortest, longest, Runner(runner))
     else:
         drafter = SuffixSettings(
             max_tree_depth=tree_depth,

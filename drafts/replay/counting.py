@@ -21,8 +21,8 @@ def replay_ngram(
         tokens = trace.prompt_token_ids + trace.output_token_ids
         ends = match_ends(np.asarray(tokens, dtype=np.int64), window)
         for k in ks:
-            drafter = NgramDrafter(tokens, ends, k, max_model_len)
-            counts[k].append(walk(tokens, len(trace.prompt_token_ids), drafter, k))
+            drafter = NgramDrafter(tokens, ends, k, max_model_len, window.runner)
+            counts[k].append(walk(tokens, len(trace.prompt_token_ids), drafter, k, trace.beyond_token_ids))
     return counts
 
 
@@ -36,7 +36,9 @@ def replay_suffix(traces: Sequence[Trace], settings: SuffixSettings) -> list[Wal
     counts = []
     for trace in traces:
         tokens = trace.prompt_token_ids + trace.output_token_ids
-        drafter = SuffixDrafter(cache, settings, trace.id, tokens, len(trace.prompt_token_ids))
-        counts.append(walk(tokens, len(trace.prompt_token_ids), drafter, settings.k))
-        drafter.close()
+        prompt_tokens = len(trace.prompt_token_ids)
+        drafter = SuffixDrafter(cache, settings, trace.id, tokens + trace.beyond_token_ids, prompt_tokens)
+        counted = walk(tokens, prompt_tokens, drafter, settings.k, trace.beyond_token_ids)
+        drafter.close(len(tokens) + counted.made_beyond)
+        counts.append(counted)
     return counts

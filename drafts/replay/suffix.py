@@ -47,7 +47,7 @@ def suffix_cache(settings: SuffixSettings) -> Any:
 
 @dataclass(slots=True)
 class SuffixDrafter:
-    """Drafts for one answer; `close` it after the last."""
+    """Drafts for one answer; `close` it after the last. `tokens` go on behind the answer as far as they are known."""
 
     cache: Any
     settings: SuffixSettings
@@ -84,9 +84,16 @@ class SuffixDrafter:
         )
         return list(drafted.token_ids)
 
-    def close(self) -> None:
-        """The answer is whole: its last tokens are told too, since vLLM proposes once more before it stops."""
-        self._tell(len(self.tokens))
+    def close(self, position: int) -> None:
+        """The answer is whole, and `position` tokens were made.
+
+        All of them are told, also what the last step made behind the answer's end: vLLM proposes once more before it
+        stops, and its worker does not know where the answer will be cut. At the model's longest sequence it does not
+        propose any more, and the last tokens stay untold.
+        """
+        longest = self.settings.max_model_len
+        if longest is None or position < longest:
+            self._tell(min(position, len(self.tokens)))
         self.cache.stop_request(self.request_id)
 
     def _tell(self, position: int) -> None:

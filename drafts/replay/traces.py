@@ -21,6 +21,8 @@ class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     template: str = ""
     prompt_token_ids: Annotated[list[TokenId], msgspec.Meta(min_length=1)]
     output_token_ids: Annotated[list[TokenId], msgspec.Meta(min_length=1)]
+    beyond_token_ids: list[TokenId] = []
+    """What the target says behind the answer's end, where it was asked: drafts that reach over the end are judged by it."""
     model: str = ""
     finish_reason: str | None = None
 
@@ -49,7 +51,7 @@ def read_traces(path: Path) -> list[Trace]:
             raise ConfigError(
                 f"{path}, line {number} is no trace: {error}.",
                 hint="A line is one JSON object with id, label, prompt_token_ids and output_token_ids "
-                "(and template, model, finish_reason where known).",
+                "(and template, beyond_token_ids, model, finish_reason where known).",
             ) from error
         if trace.id in line_of:
             raise ConfigError(

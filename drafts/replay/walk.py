@@ -2,12 +2,15 @@
 
 The first token comes from the prompt's own pass. Then, step by step: a draft is made from prompt and answer so
 far, the part of it that equals the log is accepted, and the walk goes on behind it and the target's own token.
-What the target would have said behind the log's end nobody knows: drafted tokens there are counted as not
-accepted, and apart as `beyond_end`, so that the reader sees by how much that can be wrong at most.
+A last draft may reach over the answer's end: a server judges all of it, counts what it accepts there, and cuts the
+answer afterwards. What the target says there is in the log only where it was asked for. Where it is not, nobody knows:
+such tokens are counted as not accepted, and apart as `beyond_end`, so that the reader sees by how much that can be
+wrong at most.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +32,7 @@ class WalkCounts:
     drafted_tokens: int
     accepted: list[int]  # drafts whose first i tokens were all accepted
     beyond_end: list[int]  # drafts that were right up to the log's end, and whose token i lies behind it
+    made_beyond: int = 0  # tokens that the last step made behind the answer's end, the target's own included
 
     @property
     def accepted_tokens(self) -> int:
@@ -36,9 +40,15 @@ class WalkCounts:
         return sum(self.accepted)
 
 
-def walk(tokens: list[int], prompt_tokens: int, drafter: Drafter, k: int) -> WalkCounts:
-    """Count one answer: `tokens` is prompt and answer in one, the answer begins at `prompt_tokens`."""
+def walk(
+    tokens: list[int], prompt_tokens: int, drafter: Drafter, k: int, beyond: Sequence[int] = ()
+) -> WalkCounts:
+    """Count one answer.
+
+    `tokens` is prompt and answer in one, the answer begins at `prompt_tokens`; `beyond` is what the target says next.
+    """
     end = len(tokens)
+    said = [*tokens, *beyond]
     position = prompt_tokens + 1
     steps = drafts = drafted = 0
     ending_at = [0] * (k + 1)  # drafts by their number of accepted tokens
@@ -51,10 +61,10 @@ def walk(tokens: list[int], prompt_tokens: int, drafter: Drafter, k: int) -> Wal
             continue
         drafts += 1
         drafted += len(draft)
-        known = tokens[position : position + len(draft)]
+        known = said[position : position + len(draft)]
         matched = 0
-        for guess, said in zip(draft, known, strict=False):
-            if guess != said:
+        for guess, right in zip(draft, known, strict=False):
+            if guess != right:
                 break
             matched += 1
         ending_at[matched] += 1
@@ -63,4 +73,5 @@ def walk(tokens: list[int], prompt_tokens: int, drafter: Drafter, k: int) -> Wal
                 beyond_end[index] += 1
         position += matched + 1
     accepted = [sum(ending_at[i:]) for i in range(1, k + 1)]
-    return WalkCounts(end - prompt_tokens, steps, drafts, drafted, accepted, beyond_end)
+    made_beyond = max(0, position - end)
+    return WalkCounts(end - prompt_tokens, steps, drafts, drafted, accepted, beyond_end, made_beyond)

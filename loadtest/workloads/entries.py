@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accounting.errors import ConfigError
+from loadtest.workloads.hash_split import chosen_by_hash
 from loadtest.workloads.json_lines import Place
 from loadtest.workloads.prompt import Message, Prompt, Sampling, Split, Workload
 
@@ -125,9 +126,5 @@ def _assigned(entries: Sequence[Entry]) -> list[Split]:
     groups = [entry.group for entry in entries]
     if len(set(groups)) < 2:
         groups = [entry.content_key for entry in entries]
-    rank = {group: int(_digest(group)[:16], 16) / 2**64 for group in groups}
-    warm_up = {group for group, share in rank.items() if share < _WARM_UP_SHARE}
-    warm_up.add(min(rank, key=lambda group: rank[group]))
-    if len(warm_up) == len(rank):
-        warm_up.remove(max(rank, key=lambda group: rank[group]))
+    warm_up = chosen_by_hash(set(groups), _WARM_UP_SHARE)
     return [Split.WARM_UP if group in warm_up else Split.MEASURED for group in groups]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from accounting.errors import MachineError, RunError
+from workbench import line_journal
+from workbench.line_journal import LineJournal
 
 KEPT_CHARACTERS = 4000  # of an answer: enough to see what went wrong, never an endless one
 
@@ -38,16 +37,14 @@ class ItemOutcome:
 class Journal:
     """Outcomes on disk. Made by `opened`, for one process at a time."""
 
-    def __init__(self, path: Path, outcomes: dict[str, ItemOutcome]) -> None:
-        self._path = path
+    def __init__(self, lines: LineJournal, outcomes: dict[str, ItemOutcome]) -> None:
+        self._lines = lines
         self.outcomes = outcomes
 
     def add(self, outcome: ItemOutcome) -> None:
         """Keep an outcome, in memory and on disk."""
         self.outcomes[outcome.item_id] = outcome
-        with self._path.open("a", encoding="utf-8") as file:
-            # ASCII: an answer may hold half a surrogate pair, which no file can.
-            file.write(json.dumps(asdict(outcome)) + "\n")
+        self._lines.add(asdict(outcome))
 
 
 @contextmanager
@@ -58,44 +55,14 @@ def opened(path: Path, header: dict[str, Any], *, anew: bool = False) -> Iterato
         RunError: if another process writes to it.
         MachineError: if it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.with_suffix(".lock").open("a")
-    except OSError as error:
-        raise MachineError(
-            f"{path.parent} cannot be written: {error.strerror or error}.", hint="Set KILOTOKEN_CACHE."
-        ) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"another kilotoken process is measuring the same thing ({path}).", hint="Wait for it."
-            ) from None
-        outcomes = {} if anew else _read(path, header)
-        rows = [header, *(asdict(outcome) for outcome in outcomes.values())]
-        partial = path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        partial.replace(path)
-        yield Journal(path, outcomes)
+    with line_journal.opened(path, header, anew=anew, hint="Set KILOTOKEN_CACHE.") as lines:
+        yield Journal(lines, {outcome.item_id: outcome for outcome in _outcomes(lines)})
 
 
-def _read(path: Path, header: dict[str, Any]) -> dict[str, ItemOutcome]:
-    """Outcomes of an earlier process; a last line that a kill cut off is dropped, its item asked again."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return {}
-    outcomes: dict[str, ItemOutcome] = {}
-    for number, line in enumerate(lines):
+def _outcomes(lines: LineJournal) -> Iterator[ItemOutcome]:
+    """What earlier processes knew; a row that is none is dropped, its item asked again."""
+    for row in lines.rows:
         try:
-            row = json.loads(line)
-            if number == 0:
-                if row != header:
-                    return {}
-                continue
-            outcomes[row["item_id"]] = ItemOutcome(**row)
-        except (ValueError, TypeError, KeyError):
-            if number == 0:
-                return {}
-    return outcomes
+            yield ItemOutcome(**row)
+        except TypeError:
+            continue

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from drafts.replay.counting import replay_ngram
-from drafts.replay.ngram import NgramDrafter, NgramWindow, match_ends
+from drafts.replay.ngram import NgramDrafter, NgramWindow, Runner, match_ends
 from drafts.replay.traces import Trace
 
 
@@ -36,6 +36,33 @@ def cases() -> list[tuple[list[int], int, int, int]]:
         shortest = dice.randrange(1, 5)
         drawn.append((context, shortest, shortest + dice.randrange(4), dice.randrange(1, 9)))
     return drawn
+
+
+def drafted_as_vllms_v2(context: list[int], shortest: int, longest: int, k: int) -> list[int]:
+    """What its two kernels do: longest n first, the latest place of that n, k tokens, filled with the last one."""
+    found: list[int] = []
+    for n in range(longest, shortest - 1, -1):
+        places = [p for p in range(len(context) - n) if context[p : p + n] == context[-n:]]
+        if places:
+            found = context[places[-1] + n : places[-1] + n + k]
+            break
+    return found + context[-1:] * (k - len(found))
+
+
+def test_the_other_runner_takes_the_latest_place_and_always_drafts_k() -> None:
+    different = 0
+    for tokens, shortest, longest, k in cases():
+        window = NgramWindow(shortest, longest, Runner.V2)
+        drafter = NgramDrafter(tokens, match_ends(np.asarray(tokens), window), k, runner=Runner.V2)
+        for position in range(1, len(tokens) + 1):
+            expected = drafted_as_vllms_v2(tokens[:position], shortest, longest, k)
+            assert drafter.draft(position) == expected, (tokens[:position], shortest, longest, k)
+            different += expected != drafted_as_vllm(tokens[:position], shortest, longest, k, 10**6)
+    assert different > 100
+    near = NgramDrafter(
+        [5] * 9, match_ends(np.asarray([5] * 9), NgramWindow(1, 2, Runner.V2)), 4, 10, Runner.V2
+    )
+    assert [len(near.draft(position)) for position in (5, 6, 8, 9)] == [4, 3, 1, 0]
 
 
 @pytest.mark.parametrize("max_model_len", [None, 30])
@@ -91,6 +118,21 @@ def test_a_copied_answer_is_accepted_whole_and_the_end_is_counted_apart() -> Non
     assert (eight.steps, eight.drafts, eight.accepted) == (2, 1, [1] * 6 + [0, 0])
     # 3..8 and two more (the answer's own beginning), of which the log says nothing.
     assert eight.beyond_end == [0] * 6 + [1, 1]
+
+
+def test_what_the_target_says_behind_the_end_judges_a_draft_that_reaches_there() -> None:
+    """The same copy: 3..8 and [1, 2] drafted at once; the target goes on with 1, and then otherwise."""
+    known = Trace(
+        id="a",
+        label="x",
+        prompt_token_ids=[*range(1, 9)],
+        output_token_ids=[*range(1, 9)],
+        beyond_token_ids=[1, 7, 7],
+    )
+    [eight] = replay_ngram([known], NgramWindow(2, 4), [8])[8]
+    assert (eight.steps, eight.drafts, eight.accepted) == (2, 1, [1] * 7 + [0])
+    assert eight.beyond_end == [0] * 8
+    assert (eight.output_tokens, eight.made_beyond) == (8, 2)
 
 
 def test_a_smaller_k_is_not_read_off_a_larger_ones_walk() -> None:

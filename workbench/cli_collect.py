@@ -1,0 +1,68 @@
+"""The `kilotoken collect` command: argv in, `collect_command` does the work."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from workbench.terminal import JsonFlag, err, out, print_json
+
+
+def collect(
+    url: Annotated[str, typer.Option(help="Address of the vLLM server of the target.", show_default=False)],
+    workload: Annotated[
+        list[str],
+        typer.Option(help="A built-in workload, a file or a mix; again for more.", show_default=False),
+    ],
+    out_dir: Annotated[
+        Path,
+        typer.Option("--out", help="Directory of the traces; begun there, it goes on.", show_default=False),
+    ],
+    model: Annotated[str | None, typer.Option(help="Where the server has several.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, tokens.")] = 256,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Prompts of each workload; all without it.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests in flight.")] = 8,
+    seed: Annotated[int, typer.Option(help="Prompts of a generated workload.")] = 1,
+    endpoint: Annotated[Literal["chat", "completions"], typer.Option(help="How prompts are put.")] = "chat",
+    heldout_share: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of templates held out, where a workload marks none.")
+    ] = 0.2,
+    beyond: Annotated[
+        int,
+        typer.Option(min=0, max=128, help="Tokens to ask for behind each answer's end, for an exact replay."),
+    ] = 0,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Environment variable that holds the server's API key.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask a served target for answers and keep them as token ids: traces to replay, and to train drafts on."""
+    from workbench.collect_command import CollectRequest
+    from workbench.collect_command import collect as collect_traces
+    from workbench.collect_table import collect_table
+    from workbench.status_line import status_line
+
+    request = CollectRequest(
+        url=url,
+        workloads=tuple(workload),
+        max_tokens=max_tokens,
+        count=count,
+        concurrency=concurrency,
+        seed=seed,
+        endpoint=endpoint,
+        heldout_share=heldout_share,
+        beyond=beyond,
+        model=model,
+        api_key_env=api_key_env,
+    )
+    with status_line(err) as say:
+        document = collect_traces(request, out=out_dir, argv=sys.argv, say=say)
+    if as_json:
+        print_json(document)
+    else:
+        out.print(collect_table(document, str(out_dir)))
