@@ -1,4 +1,4 @@
-"""Greedy texts asked for inside a run: at the end of a measured server life, and in float32 lives of their own.
+"""Greedy texts asked for inside a run, at the end of a measured server life.
 
 A server that we start is asked at the end of its arm's first block, when all cells are measured and before it is ended:
 nothing measured is touched. A server that runs already lives on through all blocks of its arm, so that it is asked at the
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 from accounting.errors import KilotokenError, ServerError
 from serving.config import ServerConfig
 from workbench.experiment import AttachSection, Experiment
-from workbench.losslessness_answers import AGAIN, FIRST, pass_file, read_pass, write_missing, write_pass
+from workbench.losslessness_answers import AGAIN, FIRST, pass_file, write_missing, write_pass
 from workbench.losslessness_pass import PassManner, greedy_pass
 from workbench.losslessness_prompts import losslessness_prompts
 from workbench.losslessness_scope import ArmConfig, Scope, losslessness_scope, speculates
@@ -43,11 +42,6 @@ def block_that_asks(plan: Plan, arm: str, config: ArmConfig) -> BlockPlan | None
     return own[-1 if isinstance(config, AttachSection) else 0] if own else None
 
 
-def as_float32(config: ServerConfig) -> ServerConfig:
-    """The same server with weights and activations in float32."""
-    return config.model_copy(update={"model": config.model.model_copy(update={"dtype": "float32"})})
-
-
 @dataclass(frozen=True)
 class Asker:
     """Asks the servers of one run; `sources` are what is opened for the experiment's workloads."""
@@ -68,36 +62,16 @@ class Asker:
         else:
             concerned = speculates(config) or _is_seen_to_speculate(server)
         if concerned:
-            self._ask(block, server, directory, _dtype(server, config))
+            self.ask(block, config, server, directory)
 
-    def in_float32(
-        self,
-        block: BlockPlan,
-        config: ArmConfig,
-        directory: BlockDirectory,
-        start: Callable[[ServerConfig], AbstractContextManager[ServerUnderTest]],
-    ) -> float | None:
-        """One life of an arm in float32, begun by `start`; the seconds of its start, None if it did not start."""
-        assert isinstance(config, ServerConfig)
-        lack = self._lack_of_baseline(block)
-        if not lack:
-            try:
-                with start(as_float32(config)) as server:
-                    self._ask(block, server, directory, _dtype(server, as_float32(config)))
-                    return server.startup_s
-            except KilotokenError as error:
-                lack = f"the server did not start in float32: {error.message}"
-        for name in self._passes(block):
-            facts = {"arm": block.arm, "dtype": "float32", "pass": name}
-            write_missing(pass_file(directory.path, name), facts, lack)
-        return None
-
-    def _ask(self, block: BlockPlan, server: ServerUnderTest, directory: BlockDirectory, dtype: str) -> None:
+    def ask(
+        self, block: BlockPlan, config: ArmConfig, server: ServerUnderTest, directory: BlockDirectory
+    ) -> None:
         """Make and record the passes of one server life; what fails is recorded with its reason."""
-        facts: dict[str, Any] = {"arm": block.arm, "dtype": dtype}
+        facts: dict[str, Any] = {"arm": block.arm, "dtype": _dtype(server, config)}
         facts |= {"model": server.model_name, "version": server.version}
         facts |= {"speculation": seen_speculation(server), "numerics": facts_of(server)}
-        for name in self._passes(block):
+        for name in self.passes(block):
             manner = PassManner(CONCURRENCY) if name == FIRST else _again(server)
             path = pass_file(directory.path, name)
             facts |= {"pass": name, "concurrency": manner.concurrency, "reverse": manner.reverse}
@@ -121,14 +95,8 @@ class Asker:
             else:
                 write_pass(path, facts | {"seconds": time.monotonic() - began_s}, prompts, answers)
 
-    def _lack_of_baseline(self, block: BlockPlan) -> str:
-        """Why this arm needs no float32 life: the baseline's brought nothing. Empty where it did."""
-        first = self.run.plan().lossless[0]
-        done = self.run.finished(first) if block.block_id != first.block_id else None
-        recorded = None if done is None else read_pass(pass_file(done.path, FIRST))
-        return f"the baseline was not asked: {recorded.reason}" if recorded and recorded.reason else ""
-
-    def _passes(self, block: BlockPlan) -> tuple[str, ...]:
+    def passes(self, block: BlockPlan) -> tuple[str, ...]:
+        """Names of the passes that a life of this arm is asked for."""
         return (FIRST, AGAIN)[: self._scope().passes(block.arm)]
 
     def _scope(self) -> Scope:

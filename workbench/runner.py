@@ -20,6 +20,7 @@ from workbench.cell import Progress, load_spec, run_cell
 from workbench.experiment import AttachSection, Experiment, workload_label
 from workbench.experiment_lengths import record_workload
 from workbench.losslessness_block import Asker
+from workbench.losslessness_float32 import float32_life
 from workbench.pair_count import fix_pairs, stop_for_budget, wanted_blocks
 from workbench.plan import BlockPlan, CellPlan, Plan
 from workbench.progress import RunProgress
@@ -196,7 +197,7 @@ class Runner:
                 self._write_server_facts(directory, server)
                 yield server
 
-        return self._asker().in_float32(block, config, directory, start)
+        return float32_life(self._asker(), block, config, directory, start)
 
     def _asker(self) -> Asker:
         sources = tuple(workload_source(self.run.path, name) for name in self.experiment.workloads)

@@ -12,7 +12,8 @@ from serving.config import ServerConfig
 from serving.fake_server import FakeServerConfig, RunningFakeServer, Timing, parse_fault_script
 from workbench.experiment import AttachSection, parse_experiment
 from workbench.losslessness_answers import AGAIN, FIRST, RecordedPass, pass_file, read_pass
-from workbench.losslessness_block import Asker, as_float32, block_that_asks
+from workbench.losslessness_block import Asker, block_that_asks
+from workbench.losslessness_float32 import as_float32, float32_life
 from workbench.losslessness_prompts import losslessness_prompts
 from workbench.plan import BlockPlan, make_plan
 from workbench.run_directory import FINISHED, BlockDirectory, RunDirectory
@@ -138,7 +139,7 @@ def test_an_arm_that_cannot_start_in_float32_says_so_and_the_others_are_not_star
     for block in asked.plan.lossless:
         directory = asked.attempt(block)
         config: Any = asked.configs[block.arm]
-        assert asked.asker.in_float32(block, config, directory, start) is None
+        assert float32_life(asked.asker, block, config, directory, start) is None
         reasons += [recorded.reason for recorded in passes_in(directory)]
     assert [config.model.dtype for config in started] == ["float32"], "the second arm was not tried"
     cause = "the server did not start in float32: the server ran out of memory"
