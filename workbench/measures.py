@@ -6,6 +6,7 @@ requests that were *sent* inside it; reconciliation from everything between the 
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -152,14 +153,21 @@ def _length_drift(data: CellData, baseline: CellData | None) -> float | None:
     common = own.keys() & other.keys()
     if not common:
         return None
-    return sum(map(own.__getitem__, common)) / sum(map(other.__getitem__, common)) - 1.0
+    return _sum_of(own, common) / _sum_of(other, common) - 1.0
 
 
 def _lengths(records: RecordColumns) -> dict[str, int]:
     """Tokens of each measured prompt's last answer, where it said how many and had any."""
     fit = records.ok & records.measured
-    lengths = dict(zip(records.prompt_id[fit].tolist(), records.completion_tokens[fit].tolist(), strict=True))
-    return {prompt: tokens for prompt, tokens in lengths.items() if tokens not in (0, UNKNOWN)}
+    tokens = records.completion_tokens[fit].tolist()
+    lengths = dict(zip(records.prompt_id[fit].tolist(), tokens, strict=True))
+    if min(tokens, default=1) > 0:
+        return lengths
+    return {prompt: count for prompt, count in lengths.items() if count not in (0, UNKNOWN)}
+
+
+def _sum_of(lengths: dict[str, int], prompts: Set[str]) -> int:
+    return sum(lengths.values() if len(prompts) == len(lengths) else map(lengths.__getitem__, prompts))
 
 
 def write_measures(run: RunDirectory, experiment: Experiment) -> list[CellData]:
