@@ -145,6 +145,10 @@ def reconciled_counts(data: CellData, max_tokens: int) -> dict[str, Any]:
     return asdict(reconcile(data.records, change, max_output_tokens=max_tokens))
 
 
+def _sum_of(lengths: dict[str, int], prompts: Set[str]) -> int:
+    return sum(lengths.values() if len(prompts) == len(lengths) else map(lengths.__getitem__, prompts))
+
+
 def _length_drift(data: CellData, baseline: CellData | None) -> float | None:
     """Mean answer length against the baseline's on the same prompts, as a share; None without common ones."""
     if baseline is None or baseline is data:
@@ -159,15 +163,11 @@ def _length_drift(data: CellData, baseline: CellData | None) -> float | None:
 def _lengths(records: RecordColumns) -> dict[str, int]:
     """Tokens of each measured prompt's last answer, where it said how many and had any."""
     fit = records.ok & records.measured
-    tokens = records.completion_tokens[fit].tolist()
-    lengths = dict(zip(records.prompt_id[fit].tolist(), tokens, strict=True))
-    if min(tokens, default=1) > 0:
+    counts = records.completion_tokens[fit].tolist()
+    lengths = dict(zip(records.prompt_id[fit].tolist(), counts, strict=True))
+    if min(counts, default=1) > 0:
         return lengths
-    return {prompt: count for prompt, count in lengths.items() if count not in (0, UNKNOWN)}
-
-
-def _sum_of(lengths: dict[str, int], prompts: Set[str]) -> int:
-    return sum(lengths.values() if len(prompts) == len(lengths) else map(lengths.__getitem__, prompts))
+    return {prompt: tokens for prompt, tokens in lengths.items() if tokens not in (0, UNKNOWN)}
 
 
 def write_measures(run: RunDirectory, experiment: Experiment) -> list[CellData]:
