@@ -6,7 +6,6 @@ requests that were *sent* inside it; reconciliation from everything between the 
 
 from __future__ import annotations
 
-from collections.abc import Set
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -145,7 +144,7 @@ def reconciled_counts(data: CellData, max_tokens: int) -> dict[str, Any]:
     return asdict(reconcile(data.records, change, max_output_tokens=max_tokens))
 
 
-def _sum_of(lengths: dict[str, int], prompts: Set[str]) -> int:
+def _sum_of(lengths: dict[str, int], prompts: set[str]) -> int:
     return sum(lengths.values() if len(prompts) == len(lengths) else map(lengths.__getitem__, prompts))
 
 
