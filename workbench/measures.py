@@ -149,6 +149,10 @@ def reconciled_counts(data: CellData, max_tokens: int) -> dict[str, Any]:
     return asdict(reconcile(data.records, change, max_output_tokens=max_tokens))
 
 
+def _sum_of(lengths: dict[str, int], prompts: set[str]) -> int:
+    return sum(lengths.values() if len(prompts) == len(lengths) else map(lengths.__getitem__, prompts))
+
+
 def _length_drift(data: CellData, baseline: CellData | None) -> float | None:
     """Mean answer length against the baseline's on the same prompts, as a share; None without common ones."""
     if baseline is None or baseline is data:
@@ -157,13 +161,16 @@ def _length_drift(data: CellData, baseline: CellData | None) -> float | None:
     common = own.keys() & other.keys()
     if not common:
         return None
-    return sum(map(own.__getitem__, common)) / sum(map(other.__getitem__, common)) - 1.0
+    return _sum_of(own, common) / _sum_of(other, common) - 1.0
 
 
 def _lengths(records: RecordColumns) -> dict[str, int]:
     """Tokens of each measured prompt's last answer, where it said how many and had any."""
     fit = records.ok & records.measured
-    lengths = dict(zip(records.prompt_id[fit].tolist(), records.completion_tokens[fit].tolist(), strict=True))
+    counts = records.completion_tokens[fit].tolist()
+    lengths = dict(zip(records.prompt_id[fit].tolist(), counts, strict=True))
+    if min(counts, default=1) > 0:
+        return lengths
     return {prompt: tokens for prompt, tokens in lengths.items() if tokens not in (0, UNKNOWN)}
 
 
