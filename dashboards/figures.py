@@ -5,7 +5,9 @@ Pure: data in, figure out. One figure is one small panel; `figure_sections` deci
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
+from itertools import repeat
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from dashboards.arm_style import ArmStyle
 from dashboards.axes import Axis, share_axis, time_axis
 from dashboards.canvas import Trace, arm_trace, drawn, styled
-from dashboards.distribution import empirical_curve, finite
+from dashboards.distribution import Curve, empirical_curve, finite
 from dashboards.number_format import loads, share
 from dashboards.report_data import Group, ReportData, Samples
 
@@ -60,20 +62,20 @@ def latency_figure(
     everything_s = np.concatenate(list(samples.values()))
     longest_s = float(finite(everything_s).max(initial=0.0))
     scale, unit = (1000.0, "ms") if longest_s * 1000 <= MAX_MS else (1.0, "s")
+    with ThreadPoolExecutor() as pool:  # numpy looks through millions of samples outside Python's lock
+        time = pool.submit(time_axis, unit, everything_s, scale)
+        curves = dict(zip(samples, pool.map(empirical_curve, samples.values(), repeat(scale)), strict=True))
     traces = [
-        _distribution(arm, style, samples[arm], scale, unit)
-        for arm, style in styled(data)
-        if len(samples[arm])
+        _distribution(arm, style, curves[arm], unit) for arm, style in styled(data) if len(samples[arm])
     ]
-    axis = time_axis(unit, everything_s, scale)
+    axis = time.result()
     figure = drawn(traces, axis, share_axis())
     if limit_s is not None and _inside(limit_s * scale, axis):
         figure.add_vline(x=limit_s * scale, line={"dash": "dot", "width": 1.5})
     return figure
 
 
-def _distribution(arm: str, style: ArmStyle, samples: NDArray[np.float64], scale: float, unit: str) -> Trace:
-    curve = empirical_curve(samples, scale)
+def _distribution(arm: str, style: ArmStyle, curve: Curve, unit: str) -> Trace:
     sizes = [9 if index in curve.marked else 0 for index in range(len(curve.x))]
     trace = arm_trace(arm, style, curve.x, curve.y)
     trace["line"] |= {"shape": "hv"}

@@ -15,10 +15,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from accounting import metric_names as names
 from accounting.errors import RunError
-from benchmarks import block_noise, fake_arms, false_alarms, planted_slowdown, simulated_arms
+from benchmarks import (
+    block_noise,
+    fake_arms,
+    false_alarms,
+    million_records,
+    planted_slowdown,
+    simulated_arms,
+)
 from benchmarks.sleeping_proposer import PlantedSlowdown, SleepingProposer
 from workbench.experiment import load_experiment, parse_experiment
 from workbench.plan import make_plan
+from workbench.run_command import evaluate
 from workbench.run_directory import RunDirectory, write_json
 
 BLOCK_SD, SECOND_SD, SECONDS = 0.05, 0.1, 25
@@ -251,3 +259,13 @@ def test_seconds_that_make_up_for_one_another_explain_less_than_their_spread() -
     assert second_sd == pytest.approx(0.14, abs=0.02)
     assert window_sd is not None
     assert window_sd < 0.005
+
+
+def test_synthetic_records_reconcile_to_the_token(tmp_path: Path) -> None:
+    run = RunDirectory.open(million_records.write_run(tmp_path / "run", million_records.Size(1600, 8)))
+    evaluate(run, run.experiment())
+    cells = run.read_json("measures.json")["cells"]
+    assert len(cells) == 8
+    assert all(cell["reconciled"] and cell["failed"] == 0 for cell in cells)
+    assert {cell["reconciliation"]["usage_output_tokens"] for cell in cells} == {200 * 8}
+    assert (run.path / "report.html").stat().st_size > 0
