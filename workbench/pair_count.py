@@ -58,11 +58,9 @@ def fix_pairs(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
     wanted = max(known) if len(known) == len(needed) else section.most
     count, limit = min((wanted, "pilot"), (section.most, "most"), key=lambda pair: pair[0])
     spent_s, round_s = spent(run), _round_s(run, experiment)
-    if experiment.budget is not None:
-        left_s = experiment.budget.seconds(experiment.price.usd_per_hour) - spent_s
-        affordable = max(0, math.floor(left_s / round_s))
-        if affordable < count:
-            count, limit = affordable, "budget"
+    left_s = budget_left_s(run, experiment)
+    if left_s < count * round_s:
+        count, limit = max(0, math.floor(left_s / round_s)), "budget"
     document = {
         "pilot": section.pilot,
         "find": section.find,
@@ -81,7 +79,7 @@ def stop_for_budget(run: RunDirectory, experiment: Experiment, next_repeat: int)
     """Why the next pair is not begun; empty where there is budget for it. What it says is then written down."""
     if experiment.budget is None or next_repeat <= 1:
         return ""
-    left_s = experiment.budget.seconds(experiment.price.usd_per_hour) - spent(run)
+    left_s = budget_left_s(run, experiment)
     round_s = _round_s(run, experiment)
     if left_s >= round_s:
         return ""
@@ -95,6 +93,13 @@ def stop_for_budget(run: RunDirectory, experiment: Experiment, next_repeat: int)
     document |= {"pairs": done, "limited_by": "budget", "sentence": reason}
     write_json(run.path / PAIRS, document)
     return reason
+
+
+def budget_left_s(run: RunDirectory, experiment: Experiment) -> float:
+    """Seconds that the budget still allows; infinite without one."""
+    if experiment.budget is None:
+        return math.inf
+    return experiment.budget.seconds(experiment.price.usd_per_hour) - spent(run)
 
 
 def spent(run: RunDirectory) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
@@ -39,6 +40,7 @@ class RunProgress:
         self._searched = 0  # capacities that are known
         self._recorded = 0  # passes over workloads whose natural lengths are known
         self._expected = expected
+        self._before_s = expected.lengths_s + expected.searches_s + expected.lossless_s
         self._started = time.monotonic()
         self._last_plain = ""
         self._bars = Bars(
@@ -123,8 +125,17 @@ class RunProgress:
             highlight=False,
         )
 
-    def pairs_fixed(self, sentence: str) -> None:
-        """The number of pairs is known, or the budget is at its end."""
+    def pairs_fixed(self, sentence: str, *, cells: int | None = None) -> None:
+        """The number of pairs is known, or the budget is at its end. `cells`: how many the run has now."""
+        if cells is not None:
+            share = min(1.0, cells / max(self._expected.cells, 1))
+            blocks = round(share * self._expected.blocks)
+            duration_s = cells * self._expected.cell_s + blocks * self._expected.start_s
+            self._expected = msgspec.structs.replace(
+                self._expected, cells=cells, blocks=blocks, duration_s=duration_s + self._before_s
+            )
+            self._cells = cells
+            self._bars.update(self._task, total=cells)
         self._console.print(f"  pairs       {sentence}", highlight=False)
 
     def cell_left_out(self) -> None:

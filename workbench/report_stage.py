@@ -22,7 +22,7 @@ from workbench.headline import headline, notice
 from workbench.latency_summaries import pooled_samples
 from workbench.losslessness_rows import losslessness_rows
 from workbench.measures import CellData
-from workbench.pair_count import fixed_pairs, wanted_blocks
+from workbench.pair_count import counted_repeats, fixed_pairs, wanted_blocks
 from workbench.provenance import machine_sentence
 from workbench.quality.beside_arms import quality_rows
 from workbench.quality.shown import report_qualities
@@ -48,13 +48,14 @@ def collect(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]
     provenance = run.read_json("provenance.json")
     price = experiment.price.to_price()
     resolved = _resolved(run, experiment)
+    lossless = losslessness_rows(run, experiment)
+    counted = counted_repeats(run, experiment)
+    compared = [m for m in measures["cells"] if m["repeat"] in counted]
     return shown.ReportData(
         title=experiment.name,
         description=experiment.question,
         created_at=str(provenance.get("started_at", "")),
-        headline=headline(
-            comparison["comparisons"], comparison["baseline"], losslessness_rows(run, experiment)
-        ),
+        headline=headline(comparison["comparisons"], comparison["baseline"], lossless),
         notice=notice(comparison["comparisons"]),
         price=shown.Price(price.usd_per_hour, price.source, price.as_of.isoformat()),
         slo=shown.Slo(experiment.slo.ttft_s, experiment.slo.tpot_s, experiment.slo.attainment_floor),
@@ -62,12 +63,13 @@ def collect(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]
         arms=list(experiment.arms),
         workloads=list(experiment.workloads),
         loads=[shown.Load(level.label, level.kind, level.value) for level in experiment.loads.levels],
-        groups=[_group(pooled, measures["cells"], cells, price) for pooled in measures["pooled"]],
+        groups=[_group(pooled, compared, cells, price) for pooled in measures["pooled"]],
         cells=[_cell(m, c) for m, c in zip(measures["cells"], costs, strict=True)],
         comparisons=[_comparison(row) for row in comparison["comparisons"]],
         resolved_differences=_differences(resolved, experiment.baseline_arm),
         searches=report_searches(comparison["capacities"], price),
         qualities=report_qualities(quality_rows(run, experiment)),
+        losslessness=[shown.Losslessness(**row) for row in lossless],
         provenance=_provenance(provenance),
         commands=_commands(run, experiment),
         notes=_notes(run, experiment),

@@ -18,6 +18,7 @@ from serving.engine_build import installed_engine
 from serving.models.cache import cache_root
 from serving.vllm_names import version_warning
 from workbench import show as showing
+from workbench.block_work import copy_workloads
 from workbench.costing import write_comparison, write_cost
 from workbench.experiment import Experiment, load_experiment
 from workbench.experiment_lengths import check_natural_baseline, check_natural_prompts
@@ -31,7 +32,7 @@ from workbench.provenance import collect_provenance
 from workbench.quality.beside_arms import copy_results
 from workbench.report_stage import write_report
 from workbench.run_directory import RunDirectory, default_run_path, write_json
-from workbench.runner import Runner, copy_workloads
+from workbench.runner import Runner
 
 
 def dry_run(path: Path, *, console: Console) -> None:

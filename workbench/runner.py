@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from accounting.errors import Interrupted, KilotokenError
-from loadtest.workloads.catalogue import files_of, relocated
-from serving.config import ServerConfig
-from workbench.capacity_found import at_its_load
-from workbench.capacity_search import search_capacity
-from workbench.cell import Progress, load_spec, run_cell
-from workbench.experiment import AttachSection, Experiment, workload_label
-from workbench.experiment_lengths import record_workload
-from workbench.losslessness_block import Asker
-from workbench.losslessness_float32 import float32_life
-from workbench.pair_count import fix_pairs, stop_for_budget, wanted_blocks
-from workbench.plan import BlockPlan, CellPlan, Plan
+from workbench.block_work import ArmConfig, BlockWork
+from workbench.experiment import Experiment
+from workbench.pair_count import budget_left_s, fix_pairs, stop_for_budget, wanted_blocks
+from workbench.plan import BlockPlan
 from workbench.progress import RunProgress
-from workbench.run_directory import FINISHED, RUNNING, BlockDirectory, RunDirectory, write_json
-from workbench.server_under_test import ServerUnderTest, attached_server, placement_for, started_server
+from workbench.run_directory import FINISHED, RUNNING, BlockDirectory, RunDirectory
 
-ArmConfig = ServerConfig | AttachSection
 #: What is done in one server life; returns the seconds that its start took, None for a server that ran already.
 Work = Callable[[BlockPlan, ArmConfig, BlockDirectory], float | None]
 
@@ -51,25 +39,31 @@ class Runner:
         """
         plan = self.run.plan()
         configs = self.experiment.arm_configs(origin=str(self.run.path / "experiment.yaml"))
+        work = BlockWork(self.run, self.experiment, self.progress, self.base_dir)
         if plan.lengths is not None:
-            self._run_if_left(plan.lengths, configs, partial(self._record_lengths, plan))
+            self._run_if_left(plan.lengths, configs, partial(work.record_lengths, plan))
         for block in plan.searches:
-            self._run_if_left(block, configs, self._search_block)
+            self._run_if_left(block, configs, work.search)
         begun = 0
         for block in plan.blocks:
             if block.repeat != begun:
                 begun = block.repeat
                 if self._enough(block.repeat):
                     break
-            self._run_if_left(block, configs, self._measure_block)
+            self._run_if_left(block, configs, work.measure)
         for block in plan.lossless:
-            self._run_if_left(block, configs, self._ask_in_float32)
+            if budget_left_s(self.run, self.experiment) <= 0:
+                self.progress.pairs_fixed("the budget is spent: texts are not asked for in float32")
+                break
+            self._run_if_left(block, configs, work.ask_in_float32)
 
     def _enough(self, repeat: int) -> bool:
         """Whether no pair is wanted any more: the number fixed from the pilot is reached, or the budget is."""
         pairs = self.experiment.pairs
         if pairs is not None and repeat == pairs.pilot + 1:
-            self.progress.pairs_fixed(fix_pairs(self.run, self.experiment)["sentence"])
+            said = fix_pairs(self.run, self.experiment)["sentence"]
+            blocks = wanted_blocks(self.run, self.experiment)
+            self.progress.pairs_fixed(said, cells=sum(len(block.cells) for block in blocks))
         if not any(block.repeat >= repeat for block in wanted_blocks(self.run, self.experiment)):
             return True
         if reason := stop_for_budget(self.run, self.experiment, repeat):
@@ -118,131 +112,3 @@ class Runner:
             FINISHED, arm=block.arm, repeat=block.repeat, held_s=held_s(), startup_s=startup_s
         )
         self.progress.block_done(block)
-
-    def _record_lengths(
-        self, plan: Plan, block: BlockPlan, config: ArmConfig, directory: BlockDirectory
-    ) -> float | None:
-        with self._server(config, block, directory) as server:
-            self._write_server_facts(directory, server)
-            for cell in block.cells:
-                table = record_workload(
-                    self.experiment,
-                    plan,
-                    cell,
-                    server,
-                    directory.cell(cell),
-                    workload_source(self.run.path, cell.workload),
-                    report=partial(self.progress.recording, block, cell),
-                )
-                path = self.run.lengths(cell.workload)
-                path.parent.mkdir(exist_ok=True)
-                cap = self.experiment.output.max_tokens
-                write_json(path, {"arm": block.arm, "model": server.model_name, "cap": cap, "lengths": table})
-                self.progress.recorded(block, cell, table)
-            return server.startup_s
-
-    def _search_block(self, block: BlockPlan, config: ArmConfig, directory: BlockDirectory) -> float | None:
-        with self._server(config, block, directory) as server:
-            self._write_server_facts(directory, server)
-            for cell in block.cells:
-                found = search_capacity(
-                    self.experiment,
-                    block,
-                    cell,
-                    server,
-                    directory,
-                    workload_source(self.run.path, cell.workload),
-                    started=partial(self._probe_started, block),
-                    probed=partial(self.progress.probed, block, cell),
-                )
-                path = self.run.capacity(block.arm, cell.workload)
-                path.parent.mkdir(exist_ok=True)
-                write_json(path, found)
-                self.progress.searched(block, cell, found)
-            return server.startup_s
-
-    def _probe_started(self, block: BlockPlan, probe: CellPlan) -> Callable[[Progress], None]:
-        return partial(self.progress.cell, self.progress.cell_label(block, probe))
-
-    def _measure_block(self, block: BlockPlan, config: ArmConfig, directory: BlockDirectory) -> float | None:
-        """The cells of a block. One without a load (no capacity under the SLO) is left out; without any, no server."""
-        cells = [cell for cell in (at_its_load(self.run, block, cell) for cell in block.cells) if cell]
-        for _ in range(len(block.cells) - len(cells)):
-            self.progress.cell_left_out()
-        if not cells:
-            return None
-        with self._server(config, block, directory) as server:
-            self._write_server_facts(directory, server)
-            for cell in cells:
-                cell_directory = directory.cell(cell)
-                spec = load_spec(
-                    self.experiment,
-                    block,
-                    cell,
-                    server,
-                    cell_directory.path / "records",
-                    workload_source(self.run.path, cell.workload),
-                    lengths=self._lengths_of(cell),
-                )
-                label = self.progress.cell_started(block, cell)
-                run_cell(spec, server, cell_directory, report=partial(self.progress.cell, label))
-                self.progress.cell_done(block, cell)
-            self._asker().at_end_of_block(block, server, directory)
-            return server.startup_s
-
-    def _ask_in_float32(self, block: BlockPlan, config: ArmConfig, directory: BlockDirectory) -> float | None:
-        @contextmanager
-        def start(in_float32: ServerConfig) -> Iterator[ServerUnderTest]:
-            with self._server(in_float32, block, directory) as server:
-                self._write_server_facts(directory, server)
-                yield server
-
-        return float32_life(self._asker(), block, config, directory, start)
-
-    def _asker(self) -> Asker:
-        sources = tuple(workload_source(self.run.path, name) for name in self.experiment.workloads)
-        return Asker(self.run, self.experiment, sources, self.progress.asking)
-
-    def _lengths_of(self, cell: CellPlan) -> Path | None:
-        """Where the load child reads natural lengths; None where answers are free or fixed."""
-        if self.experiment.output.length != "natural":
-            return None
-        return self.run.lengths(cell.workload).resolve()
-
-    def _server(
-        self, config: ArmConfig, block: BlockPlan, directory: BlockDirectory
-    ) -> AbstractContextManager[ServerUnderTest]:
-        if isinstance(config, AttachSection):
-            return attached_server(config)
-
-        def report(text: str) -> None:
-            self.progress.starting(block, text)
-
-        placement = placement_for(config, report=report, base_dir=self.base_dir)
-        return started_server(config, placement, log_path=directory.server / "server.log", report=report)
-
-    @staticmethod
-    def _write_server_facts(directory: BlockDirectory, server: ServerUnderTest) -> None:
-        command: dict[str, Any] = {"base_url": server.base_url, "version": server.version}
-        if server.command is not None:
-            command |= {
-                "argv": list(server.command.argv),
-                "environment": dict(server.command.environment),
-            }
-        write_json(directory.server / "command.json", command)
-        write_json(directory.server / "resolved.json", server.resolved)
-
-
-def workload_source(run_path: Path, workload: str) -> str:
-    """What the load child opens: the same name, its files replaced by the run's own copies."""
-    folder = (run_path / "workloads" / workload_label(workload)).resolve()
-    return relocated(workload, lambda path: str(folder / Path(path).name))
-
-
-def copy_workloads(experiment: Experiment, run_path: Path, *, base_dir: Path) -> None:
-    """Copy the files that workloads read into the run, so that it stands alone."""
-    for workload in experiment.workloads:
-        for file in files_of(workload, base_dir=base_dir):
-            folder = run_path / "workloads" / workload_label(workload)
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, folder / file.name)

@@ -4,7 +4,7 @@
 method is good for is a question for experiments.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,11 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def suffix_cells(start_server: Any, measured_cell: MeasuredCell) -> Iterator[list[dict[str, Any]]]:
+def suffix_cells(start_server: Any, measured_cell: MeasuredCell) -> list[dict[str, Any]]:
     """The same prompts twice on one server, all caches that can be reset being reset between."""
     speculation = {"method": "suffix", "num_speculative_tokens": 8}
     with start_server({"model": TARGET, "speculation": speculation}) as server:
-        yield [measured_cell(server, workload="chat", streams=2, window_s=5.0) for _ in range(2)]
+        return [measured_cell(server, workload="chat", streams=2, window_s=5.0) for _ in range(2)]
 
 
 def drafted_and_reconciled(cell: dict[str, Any]) -> bool:
