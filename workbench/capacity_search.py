@@ -1,8 +1,8 @@
 """The search for an arm's capacity on one workload: probes that are measured cells, each with its verdicts.
 
-A probe meets the floor when the share of its requests that met every limit, less the declared headroom, reaches it; nothing that disturbs a probe
-makes that easier. One that misses it while the host or the client was the bound is tried again
-(`accounting.capacity.TRIES`). No price comes from here: blocks of their own confirm the load that was chosen.
+A probe meets the floor when the share of its requests that met every limit, less the declared headroom, reaches it;
+nothing that disturbs a probe makes that easier. One that misses it while the host or the client was the bound is tried
+again (`accounting.capacity.TRIES`). No price comes from here: blocks of their own confirm the load that was chosen.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from accounting import shares
 from accounting.capacity import Decision, Probed, bracket, next_load, sentence
@@ -58,7 +60,7 @@ def search_capacity(
     while (value := next_load(tried, bounds)) is not None:
         probe = probe_cell(experiment, cell, Level(section.by, value), len(probes))
         files = directory.cell(probe)
-        order = BlockPlan(block.block_id, block.arm, 0, block.order_seed + len(probes), block.cells)
+        order = msgspec.structs.replace(block, order_seed=block.order_seed + len(probes))
         spec = load_spec(experiment, order, probe, server, files.path / "records", workload_source)
         run_cell(spec, server, files, report=started(probe))
         data = read_cell(block, probe, files)

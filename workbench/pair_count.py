@@ -54,9 +54,9 @@ def fix_pairs(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
     cells = _pilot_cells(run, experiment)
     family = max(1, len(experiment.arms) - 1)
     needed = [_needed(row, section.find, family) for row in _pilot_rows(cells, experiment, section)]
-    known = [one["pairs"] for one in needed if one["pairs"] is not None]
-    wanted = max(known) if len(known) == len(needed) else section.most
-    count, limit = min((wanted, "pilot"), (section.most, "most"), key=lambda pair: pair[0])
+    counts = [one["pairs"] for one in needed]
+    wanted = None if None in counts or not counts else max(counts)
+    count, limit = (section.most, "most") if wanted is None or wanted > section.most else (wanted, "pilot")
     spent_s, round_s = spent(run), _round_s(run, experiment)
     left_s = budget_left_s(run, experiment)
     if left_s < count * round_s:
@@ -157,11 +157,12 @@ def _needed(row: Row, find: float, family: int) -> dict[str, Any]:
     return {**place, "sd": found.sd, "pairs": found.careful_pairs, "reason": reason}
 
 
-def _sentence(section: PairsSection, wanted: int, count: int, limit: str, usd_per_pair: float) -> str:
+def _sentence(section: PairsSection, wanted: int | None, count: int, limit: str, usd_per_pair: float) -> str:
+    asked = "how many the pilot asks for is not known" if wanted is None else f"the pilot asks for {wanted}"
     why = {
         "pilot": f"the pilot's {section.pilot} pairs ask for them",
-        "most": f"the pilot asks for {wanted}, `pairs.most` allows no more",
-        "budget": f"the pilot asks for {wanted}, the budget allows no more",
+        "most": f"{asked}, `pairs.most` allows no more",
+        "budget": f"{asked}, the budget allows no more",
     }[limit]
     few = f"; below {MINIMUM_PAIRS} nothing can be told" if count < MINIMUM_PAIRS else ""
     return (

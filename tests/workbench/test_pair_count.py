@@ -84,6 +84,8 @@ def test_a_pilot_without_valid_pairs_says_so_and_takes_the_most(make_run: Make) 
     fixed = fix_pairs(run, run.experiment())
     assert fixed["pairs"] == 7
     assert fixed["needed"][0]["reason"] == "1 valid pairs in the pilot"
+    assert fixed["limited_by"] == "most"
+    assert "how many the pilot asks for is not known" in fixed["sentence"]
 
 
 def test_the_budget_limits_the_pairs(make_run: Make) -> None:
