@@ -15,7 +15,7 @@ from serving.config import ServerConfig
 from workbench.capacity_found import at_its_load
 from workbench.capacity_search import search_capacity
 from workbench.cell import Progress, load_spec, run_cell
-from workbench.experiment import AttachSection, Experiment, workload_label
+from workbench.experiment import ArmConfig, AttachSection, Experiment, workload_label
 from workbench.experiment_lengths import record_workload
 from workbench.losslessness_block import Asker
 from workbench.losslessness_float32 import float32_life
@@ -23,8 +23,6 @@ from workbench.plan import BlockPlan, CellPlan, Plan
 from workbench.progress import RunProgress
 from workbench.run_directory import BlockDirectory, RunDirectory, write_json
 from workbench.server_under_test import ServerUnderTest, attached_server, placement_for, started_server
-
-ArmConfig = ServerConfig | AttachSection
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from accounting.errors import RunError
 from workbench.plan import BlockPlan, CellPlan
 from workbench.run_directory import RunDirectory
 
@@ -18,15 +16,8 @@ def read_found(run: RunDirectory, arm: str, workload: str) -> Found:
     Raises:
         RunError: if it is missing or damaged.
     """
-    path = run.capacity(arm, workload)
-    try:
-        loaded: Found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{path} cannot be read: {error}",
-            hint=f"Move blocks/search-{arm}.* away and search again with `kilotoken run --resume {run.path}`.",
-        ) from error
-    return loaded
+    hint = f"Move blocks/search-{arm}.* away and search again with `kilotoken run --resume {run.path}`."
+    return run.read_json(run.capacity(arm, workload).relative_to(run.path), hint=hint)
 
 
 def searches(run: RunDirectory) -> list[Found]:

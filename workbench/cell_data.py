@@ -6,6 +6,7 @@ Tolerant of older run directories: what they lack is not measured, never zero.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -16,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accounting import metric_names
-from accounting.answer_memory import AnswerMemory
 from accounting.counters import CounterChange, CounterSample, difference
 from accounting.errors import RunError
 from accounting.evidence import CellFacts, WindowFindings, find, sent_inside
@@ -89,15 +89,6 @@ class CellData:
     def samples(self) -> dict[str, NDArray[np.float64]]:
         """Latencies of the window's requests, seconds (`latency_samples`): pooled cells are these put together."""
         return latency_samples(self.in_window)
-
-    def remembering(self, memory: AnswerMemory) -> CellData:
-        """The same cell, known to have run on a server with this memory. What was found in its window stays found."""
-        facts = replace(self.facts, answer_memory=memory)
-        changed = replace(self, facts=facts)
-        evidence = replace(self.found.evidence, warm_caches=facts.warm_caches)
-        changed.__dict__["found"] = replace(self.found, evidence=evidence, known=facts)
-        changed.__dict__["samples"] = self.samples
-        return changed
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -270,10 +261,11 @@ def read_finished_cells(run: RunDirectory) -> list[CellData]:
             known = [cell for cell in (at_its_load(run, block, cell) for cell in block.cells) if cell]
             wanted += [(block, cell, attempt.cell(cell)) for cell in known]
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(lambda place: _looked_at(read_cell(*place)), wanted))
+        return list(pool.map(lambda place: read_cell(*place), wanted))
 
 
-def _looked_at(cell: CellData) -> CellData:
-    """The cell, with what takes longest done where it is read: side by side with other cells."""
-    _ = cell.found, cell.samples
-    return cell
+def looked_at(cells: Sequence[CellData]) -> Sequence[CellData]:
+    """The cells, with what takes longest done side by side. Their facts must be complete: what is found stays."""
+    with ThreadPoolExecutor(READERS) as pool:
+        list(pool.map(lambda cell: (cell.found, cell.samples), cells))
+    return cells

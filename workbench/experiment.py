@@ -157,6 +157,10 @@ class AttachSection(Section):
     """Environment variable that holds the API key. The key itself never goes into a file."""
 
 
+#: An arm as a whole: a server to start, or one that runs already.
+ArmConfig = ServerConfig | AttachSection
+
+
 class Experiment(Section):
     """One question asked of one machine."""
 
@@ -241,7 +245,7 @@ class Experiment(Section):
         """Name of the baseline."""
         return self.baseline or next(iter(self.arms))
 
-    def arm_configs(self, *, origin: str) -> dict[str, ServerConfig | AttachSection]:
+    def arm_configs(self, *, origin: str) -> dict[str, ArmConfig]:
         """Every arm as a whole configuration.
 
         Raises:
@@ -249,7 +253,7 @@ class Experiment(Section):
         """
         return {name: self._arm(name, origin) for name in self.arms}
 
-    def _arm(self, name: str, origin: str) -> ServerConfig | AttachSection:
+    def _arm(self, name: str, origin: str) -> ArmConfig:
         own = self.arms[name]
         place = f"{origin}: arms.{name}"
         if "attach" in own:
@@ -330,7 +334,7 @@ def load_server_config(path: Path) -> ServerConfig:
     return config
 
 
-def load_server(path: Path) -> ServerConfig | AttachSection:
+def load_server(path: Path) -> ArmConfig:
     """Read one server: `model:` and how to start it, or the `url:` of one that already runs.
 
     Raises:

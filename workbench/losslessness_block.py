@@ -16,11 +16,11 @@ from typing import Any
 
 from accounting.errors import KilotokenError, ServerError
 from serving.config import ServerConfig
-from workbench.experiment import AttachSection, Experiment
+from workbench.experiment import ArmConfig, AttachSection, Experiment
 from workbench.losslessness_answers import AGAIN, FIRST, pass_file, write_missing, write_pass
 from workbench.losslessness_pass import PassManner, greedy_pass
 from workbench.losslessness_prompts import losslessness_prompts
-from workbench.losslessness_scope import ArmConfig, Scope, losslessness_scope, speculates
+from workbench.losslessness_scope import Scope, losslessness_scope, speculates
 from workbench.losslessness_subjects import facts_of, is_said_to_speculate, seen_speculation
 from workbench.plan import BlockPlan, Plan
 from workbench.run_directory import BlockDirectory, RunDirectory

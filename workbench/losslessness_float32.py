@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager
 
 from accounting.errors import KilotokenError
 from serving.config import ServerConfig
+from workbench.experiment import ArmConfig
 from workbench.losslessness_answers import FIRST, pass_file, read_pass, write_missing
 from workbench.losslessness_block import Asker
-from workbench.losslessness_scope import ArmConfig
 from workbench.plan import BlockPlan
 from workbench.run_directory import BlockDirectory, RunDirectory
 from workbench.server_under_test import ServerUnderTest

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 
 from serving.config import ServerConfig
 from serving.numerics import declared_difference
-from workbench.experiment import AttachSection, Experiment
+from workbench.experiment import ArmConfig, AttachSection, Experiment
 
-ArmConfig = ServerConfig | AttachSection
 NOT_ASKED = "not asked"
 NOT_MEASURED = "not measured"
 

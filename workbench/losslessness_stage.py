@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from accounting.losslessness import judge
-from workbench.experiment import AttachSection, Experiment
+from workbench.experiment import ArmConfig, AttachSection, Experiment
 from workbench.losslessness_answers import AGAIN, FIRST, RecordedPass, pass_file, read_pass
 from workbench.losslessness_block import block_that_asks
 from workbench.losslessness_document import losslessness_document
-from workbench.losslessness_scope import NOT_MEASURED, ArmConfig, Scope, losslessness_scope
+from workbench.losslessness_scope import NOT_MEASURED, Scope, losslessness_scope
 from workbench.losslessness_subjects import is_said_to_speculate, numerics_that_differ
 from workbench.plan import BlockPlan
 from workbench.run_directory import BlockDirectory, RunDirectory, write_json

@@ -22,7 +22,7 @@ from accounting.slo import attainment
 from accounting.stated_tokens import tokens_between
 from accounting.verdicts import POOLABLE, CellEvidence, judge
 from workbench.capacity_confirmed import mark_floor_missed
-from workbench.cell_data import CellData, read_cell, read_finished_cells
+from workbench.cell_data import CellData, looked_at, read_cell, read_finished_cells
 from workbench.experiment import Experiment
 from workbench.latency_summaries import latency_summaries, plain
 from workbench.pooled_measures import pool
@@ -176,7 +176,12 @@ def _lengths(records: RecordColumns) -> dict[str, int]:
 
 def measured_cells(run: RunDirectory, experiment: Experiment) -> list[dict[str, Any]]:
     """The measures of every finished cell, in plan order; nothing is written."""
-    return _measured(with_answer_memory(read_finished_cells(run)), experiment)
+    return _measured(_read(run), experiment)
+
+
+def _read(run: RunDirectory) -> Sequence[CellData]:
+    """Every finished cell, judged also by what its server remembered, and looked at."""
+    return looked_at(with_answer_memory(read_finished_cells(run)))
 
 
 def _measured(cells: Sequence[CellData], experiment: Experiment) -> list[dict[str, Any]]:
@@ -194,7 +199,7 @@ def write_measures(run: RunDirectory, experiment: Experiment, counted: Sequence[
 
     `counted`: the repeats that are compared; a pilot's cells are measured, never pooled.
     """
-    cells = with_answer_memory(read_finished_cells(run))
+    cells = _read(run)
     measured = _measured(cells, experiment)
     poolable = [
         cell

@@ -22,8 +22,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from serving.config import ServerConfig
-from workbench.experiment import AttachSection, Experiment, workload_label
+from workbench.experiment import ArmConfig, AttachSection, Experiment, workload_label
 from workbench.loads import CAPACITY, Kind, Level, level_label
 from workbench.losslessness_scope import losslessness_scope
 
@@ -254,9 +253,7 @@ def _usual_probes(experiment: Experiment) -> float:
     return min(section.most_probes, doublings + max(0.0, math.log2(1 / section.resolution) - 1))
 
 
-def _lossless_s(
-    experiment: Experiment, plan: Plan, configs: Mapping[str, ServerConfig | AttachSection]
-) -> float:
+def _lossless_s(experiment: Experiment, plan: Plan, configs: Mapping[str, ArmConfig]) -> float:
     """Seconds of all greedy passes, and of the starts of servers that are started for them alone."""
     scope = losslessness_scope(experiment, configs)
     asked = experiment.losslessness
@@ -269,7 +266,7 @@ def _lossless_s(
     return seconds
 
 
-def _start_estimate_s(config: ServerConfig | AttachSection) -> float:
+def _start_estimate_s(config: ArmConfig) -> float:
     if isinstance(config, AttachSection):
         return 0.0
     if config.engine.device == "fake":

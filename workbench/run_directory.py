@@ -210,8 +210,8 @@ class RunDirectory:
         directory.server.mkdir()
         return directory
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Read one of the run's JSON files.
+    def read_json(self, name: str | Path, *, hint: str = "") -> dict[str, Any]:
+        """Read one of the run's JSON files; `hint` says how to get it anew where evaluating again does not.
 
         Raises:
             RunError: if it is missing or damaged.
@@ -221,7 +221,7 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             raise RunError(
                 f"{self.path / name} cannot be read: {error}",
-                hint=f"`kilotoken report {self.path}` makes it again from the measured files.",
+                hint=hint or f"`kilotoken report {self.path}` makes it again from the measured files.",
             ) from error
         return loaded
 

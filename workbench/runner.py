@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from accounting.errors import Interrupted, KilotokenError
-from workbench.block_work import ArmConfig, BlockWork
-from workbench.experiment import Experiment
+from workbench.block_work import BlockWork
+from workbench.experiment import ArmConfig, Experiment
 from workbench.pair_count import budget_left_s, fix_pairs, stop_for_budget, wanted_blocks
 from workbench.plan import BlockPlan
 from workbench.progress import RunProgress

@@ -7,6 +7,7 @@ blocks, even of several arms, and has answered others before.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from accounting.answer_memory import judge_answer_memory
 from accounting.record_columns import RecordColumns
@@ -42,7 +43,7 @@ def _judged(cell: CellData, life: ServerLife, earlier: Sequence[CellData]) -> Ce
         accounted_tokens=accounted,
         asked_before=sum(pair in asked for pair in _prompts(cell.in_window)),
     )
-    return cell.remembering(memory)
+    return replace(cell, facts=replace(cell.facts, answer_memory=memory))
 
 
 def _prompts(records: RecordColumns) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from accounting.errors import ConfigError
 from serving.config import ServerConfig
 from serving.numerics import Numerics, numerics_of, numerics_of_url
-from workbench.experiment import AttachSection, Experiment, load_experiment, load_server
+from workbench.experiment import ArmConfig, AttachSection, Experiment, load_experiment, load_server
 from workbench.models import model_on_disk, resolve_model
 from workbench.run_directory import RunDirectory
 from workbench.server_under_test import (
@@ -21,8 +21,6 @@ from workbench.server_under_test import (
     started_server,
 )
 from workbench.strict_yaml import read_yaml
-
-ArmConfig = ServerConfig | AttachSection
 
 
 @dataclass(frozen=True, slots=True)
