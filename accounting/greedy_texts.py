@@ -84,15 +84,18 @@ def divergence_at(
     )
 
 
-def margin_noise(first: Sequence[GreedyText], second: Sequence[GreedyText]) -> npt.NDArray[np.float64]:
+def margin_noise(
+    first: Sequence[GreedyText], second: Sequence[GreedyText], *, flips: bool = True
+) -> npt.NDArray[np.float64]:
     """|change of the margin between the same two tokens after the same prefix| in nats, shape (positions,).
 
     The two are what the first pass chose, and what the second chose instead, else the first's runner-up. A position
-    where the second pass did not list both says nothing and is left out.
+    where the second pass did not list both says nothing and is left out; so are those where the two chose differently,
+    without `flips`.
     """
     found: list[float] = []
     for a, b in zip(first, second, strict=True):
-        for at in range(min(shared_tokens(a, b) + 1, len(a.token_ids), len(b.token_ids))):
+        for at in range(min(shared_tokens(a, b) + flips, len(a.token_ids), len(b.token_ids))):
             chosen = a.token_ids[at]
             against = b.token_ids[at] if b.token_ids[at] != chosen else a.others[at][0][0]
             before, of_chosen, of_other = a.gap(at, against), b.gap(at, chosen), b.gap(at, against)

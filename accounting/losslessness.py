@@ -8,6 +8,10 @@ pass of it in other batches. Behind a divergence the texts have different prefix
 The noise of a position is the change of that margin between the two passes, in nats. A flip at margin m needs noise of
 m or more. The threshold is its 99.9 % quantile: some thousand positions still know it (the maximum would follow one
 outlier), and an honest flip above it needs one of the noisiest positions in a thousand to be a near-tie as well.
+
+Two passes can be computed alike to the last bit, so that the baseline shows no noise at all where there is some (a larger
+batch may take the very same path through the kernels). A flip no larger than what the candidate's margins move by where
+both chose alike is then neither excused, a server could say anything, nor held against it: nobody can tell.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accounting.divergence_count import Comparison, compared
-from accounting.greedy_texts import GreedyText, margin_noise
+from accounting.greedy_texts import Divergence, GreedyText, margin_noise
 
 NOISE_QUANTILE = 0.999
 LEAST_PROMPTS = 100
@@ -65,36 +69,36 @@ def judge(
             f"three passes over the same prompts are needed, not {len(baseline)}, {len(again)} and {len(candidate)} texts"
         )
     noise = margin_noise(baseline, again)
-    threshold = float(np.quantile(noise, NOISE_QUANTILE, method="higher")) if len(noise) else 0.0
+    threshold = _largest_usual(noise) or 0.0
     own, theirs = (compared(baseline, other, noise, threshold) for other in (again, candidate))
-    beside = margin_noise(baseline, candidate)
-    word, reason = _verdict(baseline, own, theirs, noise, threshold)
-    return Losslessness(
-        word,
-        reason,
-        threshold,
-        len(noise),
-        theirs,
-        own,
-        float(np.quantile(beside, NOISE_QUANTILE, method="higher")) if len(beside) else None,
-    )
-
-
-def _verdict(
-    baseline: Sequence[GreedyText],
-    own: Comparison,
-    theirs: Comparison,
-    noise: npt.NDArray[np.float64],
-    threshold: float,
-) -> tuple[LosslessnessWord, str]:
     lack = _why_unjudged(baseline, own, noise, threshold)
     if lack:
-        return LosslessnessWord.CANNOT_TELL, lack
+        word, reason = LosslessnessWord.CANNOT_TELL, lack
+    else:
+        moved = _largest_usual(margin_noise(baseline, candidate, flips=False)) or 0.0
+        word, reason = _verdict(theirs, threshold, unsampled_nats=moved if threshold == 0 else 0.0)
+    beside = _largest_usual(margin_noise(baseline, candidate))
+    return Losslessness(word, reason, threshold, len(noise), theirs, own, beside)
+
+
+def _largest_usual(noise_nats: npt.NDArray[np.float64]) -> float | None:
+    return float(np.quantile(noise_nats, NOISE_QUANTILE, method="higher")) if len(noise_nats) else None
+
+
+def _verdict(theirs: Comparison, threshold: float, *, unsampled_nats: float) -> tuple[LosslessnessWord, str]:
+    """`unsampled_nats`: up to which gap a flip could be noise that the baseline's two passes did not show."""
     counted = f"{theirs.unexcused} of {len(theirs.divergences)} divergences are not excused by the margin"
-    if theirs.unexcused >= theirs.least_for_lossy:
+    undecided = sum(_is_undecided(divergence, unsampled_nats) for divergence in theirs.divergences)
+    if theirs.unexcused - undecided >= theirs.least_for_lossy:
         return LosslessnessWord.LOSSY, (
             f"{counted}; the baseline's own noise would bring {theirs.expected_unexcused:.2g}, "
             f"and {theirs.least_for_lossy} or more are called lossy."
+        )
+    if undecided:
+        return LosslessnessWord.CANNOT_TELL, (
+            f"{undecided} of {len(theirs.divergences)} divergences lie at margins of at most {unsampled_nats:.3g} nats, "
+            "by which the two servers' margins differ where both chose alike. The baseline's two passes are equal to the "
+            "last bit, so that its own noise is not known. Ask it again in other batches, or compare in float32."
         )
     if theirs.power < LEAST_POWER:
         return LosslessnessWord.CANNOT_TELL, (
@@ -112,6 +116,12 @@ def _verdict(
         f"{threshold:.3g} nats, within the baseline's own noise, {theirs.unexcused} do not, of "
         f"{theirs.least_for_lossy} that would be called lossy. One wrong token in 500 would have been found with a "
         f"chance of {theirs.power:.1%}."
+    )
+
+
+def _is_undecided(divergence: Divergence, unsampled_nats: float) -> bool:
+    return not divergence.excused and (
+        divergence.gap_nats is not None and divergence.gap_nats <= unsampled_nats
     )
 
 

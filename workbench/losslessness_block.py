@@ -2,7 +2,7 @@
 
 A server that we start is asked at the end of its arm's first block, when all cells are measured and before it is ended:
 nothing measured is touched. A server that runs already lives on through all blocks of its arm, so that it is asked at the
-end of the last. The baseline is asked twice, the second time in larger batches and the other way round: what its
+end of the last. The baseline is asked twice, the second time one by one and the other way round: what its
 margins move by is its own noise. A pass that fails is recorded with its reason and costs the run nothing.
 """
 
@@ -27,10 +27,9 @@ from workbench.run_directory import BlockDirectory, RunDirectory
 from workbench.server_under_test import ServerUnderTest, attached_server
 
 CONCURRENCY = 8
-#: A speculating server verifies several tokens of each text in a step: larger batches come nearer to that than smaller.
-AGAIN_CONCURRENCY = 32
-#: Where a server's own limit does not let larger batches form.
-AGAIN_ALONE = 1
+#: Kernels choose their path by the number of rows, and all numbers above a few take the same one: on two CPU cores a
+#: second pass with 32 in flight was equal to that with 8 to the last bit, and one with a single text at a time was not.
+AGAIN_CONCURRENCY = 1
 
 #: block, which pass, answers so far, answers in all
 Report = Callable[[BlockPlan, str, int, int], None]
@@ -72,7 +71,7 @@ class Asker:
         facts |= {"model": server.model_name, "version": server.version}
         facts |= {"speculation": seen_speculation(server), "numerics": facts_of(server)}
         for name in self.passes(block):
-            manner = PassManner(CONCURRENCY) if name == FIRST else _again(server)
+            manner = PassManner(CONCURRENCY) if name == FIRST else PassManner(AGAIN_CONCURRENCY, reverse=True)
             path = pass_file(directory.path, name)
             facts |= {"pass": name, "concurrency": manner.concurrency, "reverse": manner.reverse}
             began_s = time.monotonic()
@@ -119,12 +118,6 @@ def _may_speculate(config: ArmConfig) -> bool:
 
 def _is_seen_to_speculate(server: ServerUnderTest) -> bool:
     return server.is_vllm and is_said_to_speculate(seen_speculation(server))
-
-
-def _again(server: ServerUnderTest) -> PassManner:
-    most = server.resolved.get("scheduler_config.max_num_seqs")
-    larger = not isinstance(most, int) or most >= 2 * CONCURRENCY
-    return PassManner(AGAIN_CONCURRENCY if larger else AGAIN_ALONE, reverse=True)
 
 
 def _dtype(server: ServerUnderTest, config: ArmConfig) -> str:

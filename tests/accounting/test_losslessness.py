@@ -98,6 +98,28 @@ def test_an_unstable_baseline_cannot_tell() -> None:
     assert "not greedy" in judge(odd, odd, odd).reason
 
 
+def test_noise_that_was_not_seen_neither_excuses_nor_condemns() -> None:
+    """Both passes of the baseline equal to the last bit, a candidate that is computed another way."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        truth = true_logits(rng, 100, 64)
+        baseline = greedy_pass(rng, truth, noise_nats=0.0)
+        honest = judge(baseline, baseline, greedy_pass(rng, truth, noise_nats=0.02))
+        assert honest.threshold_nats == 0
+        assert honest.word is LosslessnessWord.CANNOT_TELL, honest.reason
+        assert "own noise is not known" in honest.reason
+        lossy = judge(baseline, baseline, greedy_pass(rng, truth, noise_nats=0.02, wrong_share=1 / 100))
+        assert lossy.word is LosslessnessWord.LOSSY, lossy.reason
+        exact = judge(baseline, baseline, greedy_pass(rng, truth, noise_nats=0.0, wrong_share=1 / 100))
+        assert exact.word is LosslessnessWord.LOSSY, "its margins are the baseline's own: nothing moved"
+
+
+def test_without_flips_the_noise_is_that_of_shared_tokens() -> None:
+    first = [text((1, 2, 0.5), (3, 4, 0.2))]
+    second = [text((1, 2, 0.4), (4, 3, 0.1))]
+    assert margin_noise(first, second, flips=False) == pytest.approx([0.1])
+
+
 def test_a_divergence_is_excused_by_a_small_gap_of_its_own_token() -> None:
     base = GreedyText((1, 2), (((9, 3.0),), ((7, 0.1), (8, 0.15))))
     second = [divergence_at(0, 1, base, text((1, 9, 3.0), (token, 2, 0.1)), 0.2) for token in (7, 8, 6)]

@@ -87,7 +87,7 @@ def test_the_baseline_is_asked_twice_in_other_batches_and_an_arm_once(tmp_path: 
     asked = Asked(tmp_path)
     first, again = asked.at_end_of("r1-plain", FakeServerConfig(timing=QUICK))
     assert (first.facts["pass"], first.facts["concurrency"], first.facts["reverse"]) == (FIRST, 8, False)
-    assert (again.facts["pass"], again.facts["concurrency"], again.facts["reverse"]) == (AGAIN, 32, True)
+    assert (again.facts["pass"], again.facts["concurrency"], again.facts["reverse"]) == (AGAIN, 1, True)
     assert first.prompts == again.prompts
     assert {prompt.partition("-")[0] for prompt, _ in first.prompts} == {"chat", "copy"}
     assert {len(text.token_ids) for text in (*first.texts, *again.texts)} == {32}
