@@ -9,12 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult
 
+from loadtest.crowded_core import BEHIND_S, CrowdedCore
 from loadtest.event_loop import Readable, plain_socket, wait_writable
 from loadtest.receive_clock import ANCILLARY_BYTES, USER, arrival, ask_for_kernel_stamps
 
 READ_BYTES = 65536
 # uvicorn closes an idle connection after 5 s: one that was idle for almost as long may be closed while we write.
 MAX_IDLE_S = 4.0
+
+#: One for the process: its only thread that reads.
+_core = CrowdedCore()
 
 #: What takes a read: bytes (empty at the end of the connection), monotonic arrival, lag; True when it has enough.
 TakeRead = Callable[[bytes, float, float | None], bool]
@@ -109,6 +113,7 @@ class Connection:
     def _stamped_reader(self, take: TakeRead) -> Callable[[], bool]:
         """One read with its stamp at each call: a closure, because it runs once for every token."""
         recvmsg = self._socket.recvmsg
+        behind = _core.behind
 
         def read() -> bool:
             try:
@@ -116,6 +121,8 @@ class Connection:
             except BlockingIOError:
                 return False
             at_s, lag_s = arrival(ancillary)
+            if lag_s is not None and lag_s > BEHIND_S:
+                behind()
             return take(data, at_s, lag_s)
 
         return read

@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ class WorkerProcess:
         self._driver: ClosedStreams | OpenArrivals | None = None
         self._spool: RecordSpool | None = None
         self._parquet = Path()
-        self._fresh: list[RequestRecord] = []  # written between the sends, never before the next one
+        self._fresh: deque[RequestRecord] = deque()  # written between the sends, never before the next one
         self._start_s: float | None = None
         self._index = 0
         self._driving = False
@@ -152,18 +153,22 @@ class WorkerProcess:
         collected_s = time.monotonic()
         while not self.over:
             self._sleep(COUNTS_EVERY_S)
-            self._write_fresh()
+            self._write_fresh(between=lambda: self._sleep(0))
             self._hear("counts", index=self._index, counts=msgspec.to_builtins(self._worker.report()))
             if time.monotonic() - collected_s > COLLECT_EVERY_S:
                 collected_s = time.monotonic()
                 gc.collect(1)
 
-    def _write_fresh(self) -> None:
+    def _write_fresh(self, between: Callable[[], None] = lambda: None) -> None:
+        """Write what is there. `between` lets the reads in after each: twenty records in one go hold an answer's end, and so
+        its stream's next send, for milliseconds.
+        """
         assert self._spool is not None
-        fresh, self._fresh[:] = list(self._fresh), []
-        for record in fresh:
+        while self._fresh:
+            record = self._fresh.popleft()
             self._spool.append(record)
             self._heard_record(record)
+            between()
 
     def _save(self, index: int) -> None:
         assert self._spool is not None
