@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accounting import latency, latency_columns
+from accounting import latency_columns
 from accounting.record_columns import KERNEL, USER, RecordColumns, Records, as_columns, there, total
 
 FLOOR_S = 0.001
@@ -91,7 +91,7 @@ def client_lag(records: Records) -> ClientLag:
         send_mean_s=float(sends.mean()) if len(sends) else None,
         send_p50_s=_quantile(sends, 0.5),
         send_p99_s=_quantile(sends, 0.99) if len(sends) >= MINIMUM_FOR_P99 else None,
-        censored_share=latency.censored_share(columns),
+        censored_share=latency_columns.censored_share(columns),
         voided_ttft_share=int(first.sum()) / len(first) if len(first) else None,
         unstamped_reads=total(columns.unstamped_reads),
     )

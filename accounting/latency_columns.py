@@ -63,6 +63,12 @@ def lags_s(records: RecordColumns) -> NDArray[np.float32]:
     return known
 
 
+def censored_share(records: RecordColumns) -> float | None:
+    """Share of stream events that were not the last of their read. None without any event."""
+    censored = records.events.censored
+    return int(censored.sum()) / len(censored) if len(censored) else None
+
+
 def send_lags_s(records: RecordColumns) -> Seconds:
     """How late the client sent: actual minus intended send. NaN if it was never sent."""
     return records.sent_s - records.intended_send_s

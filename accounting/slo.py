@@ -11,7 +11,6 @@ import numpy as np
 from accounting import latency_columns
 from accounting.missing import Measured, measured, not_measured
 from accounting.record_columns import Bools, RecordColumns, Records, Seconds, as_columns, total
-from accounting.records import RequestRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +35,6 @@ class Slo:
                 if (limit := getattr(self, name))
             },
         )
-
-    def met_by(self, record: RequestRecord) -> bool:
-        """Whether this request met every limit."""
-        return bool(self.met([record])[0])
 
     def met(self, records: Records) -> Bools:
         """Which requests met every limit. A failed request never does.

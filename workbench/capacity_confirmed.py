@@ -12,7 +12,6 @@ from typing import Any
 
 from accounting.shares import wilson_interval
 from workbench.capacity_found import searches
-from workbench.experiment import Experiment
 from workbench.loads import CAPACITY
 from workbench.run_directory import RunDirectory
 
@@ -30,14 +29,15 @@ def confirmation(pooled: Row, floor: float) -> Row:
 
 
 def mark_floor_missed(cells: Sequence[Row], pooled: Sequence[Row], floor: float) -> None:
-    """Write `floor_missed`, the reason or None, into every cell that ran at capacity."""
-    said = {
-        (row["arm"], row["workload"]): confirmation(row, floor) for row in pooled if row["load"] == CAPACITY
-    }
+    """Write `confirmed` into every pooled row at capacity, and `floor_missed`, the reason or None, into its cells."""
+    at_capacity = _at_capacity(pooled)
+    for row in at_capacity.values():
+        row["confirmed"] = confirmation(row, floor)
     for cell in cells:
         if cell["load"] != CAPACITY:
             continue
-        found = said.get((cell["arm"], cell["workload"]))
+        row_of_cell = at_capacity.get((cell["arm"], cell["workload"]))
+        found = None if row_of_cell is None else row_of_cell["confirmed"]
         cell["floor_missed"] = None
         if found is not None and found["word"] == "refuted":
             cell["floor_missed"] = (
@@ -46,15 +46,17 @@ def mark_floor_missed(cells: Sequence[Row], pooled: Sequence[Row], floor: float)
             )
 
 
-def capacities(run: RunDirectory, experiment: Experiment, pooled: Sequence[Row]) -> list[Row]:
+def capacities(run: RunDirectory, pooled: Sequence[Row]) -> list[Row]:
     """Every search with what its blocks confirm; empty where loads were given."""
-    at_capacity = {(row["arm"], row["workload"]): row for row in pooled if row["load"] == CAPACITY}
-    rows = []
-    for found in searches(run):
-        row = at_capacity.get((found["arm"], found["workload"]))
-        confirmed = None if row is None else confirmation(row, experiment.slo.attainment_floor)
-        rows.append({**found, "confirmed": confirmed})
-    return rows
+    at_capacity = _at_capacity(pooled)
+    return [
+        {**found, "confirmed": at_capacity.get((found["arm"], found["workload"]), {}).get("confirmed")}
+        for found in searches(run)
+    ]
+
+
+def _at_capacity(pooled: Sequence[Row]) -> dict[tuple[str, str], Row]:
+    return {(row["arm"], row["workload"]): row for row in pooled if row["load"] == CAPACITY}
 
 
 def capacity_sentence(row: Row) -> str:

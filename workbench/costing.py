@@ -76,7 +76,7 @@ def write_comparison(
     document = {
         "baseline": experiment.baseline_arm,
         "comparisons": rows,
-        "capacities": capacities(run, experiment, measures["pooled"]),
+        "capacities": capacities(run, measures["pooled"]),
     }
     write_json(run.path / "comparison.json", document)
     return rows

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from accounting.losslessness import LosslessnessWord
 from workbench.losslessness_rows import PASSED
+from workbench.titled_table import titled_table
 
 Row = dict[str, Any]
 DASH = "–"
@@ -21,10 +20,7 @@ def losslessness_lines(rows: Sequence[Row]) -> Group | None:
     """The table and, below it, why a verdict is none; None where no arm speculates. Narrow enough for any terminal."""
     if not rows:
         return None
-    shown = Table(
-        title="Losslessness: greedy texts against the baseline's",
-        title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False,
-    )  # fmt: skip
+    shown = titled_table("Losslessness: greedy texts against the baseline's")
     columns = ("arm", "in", "verdict", "texts agree", "excused", "unexcused", "power")
     for number, name in enumerate(columns):
         shown.add_column(name, justify="left" if number < 3 else "right", no_wrap=True)

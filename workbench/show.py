@@ -6,7 +6,6 @@ import itertools
 import math
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +23,7 @@ from workbench.pair_count import fixed_pairs, wanted_blocks
 from workbench.quality.beside_arms import quality_rows
 from workbench.quality.shown import quality_lines
 from workbench.run_directory import RunDirectory
+from workbench.titled_table import titled_table
 
 Cell = dict[str, Any]
 DASH = "–"
@@ -158,15 +158,7 @@ def table(document: dict[str, Any], *, width: int = 140) -> Group:
 
 
 def _cell_table(cells: list[Cell], *, narrow: bool) -> Table:
-    shown = Table(
-        title="Cells (TTFT and TPOT: medians; AL: acceptance length)",
-        title_justify="left",
-        header_style="bold",
-        box=SIMPLE_HEAD,
-        padding=(0, 1),
-        collapse_padding=True,
-        pad_edge=False,
-    )
+    shown = titled_table("Cells (TTFT and TPOT: medians; AL: acceptance length)")
     kept = [wanted or not narrow for _, _, wanted in _COLUMNS]
     for (name, justify, _), keep in zip(_COLUMNS, kept, strict=True):
         if keep:
@@ -229,15 +221,7 @@ def _milliseconds(value_s: float | None) -> str:
 
 
 def _comparison_table(rows: list[dict[str, Any]], baseline: str, *, narrow: bool) -> Table:
-    shown = Table(
-        title=f"{rows[0]['title']} divided by {baseline}'s (below 1 is cheaper)",
-        title_justify="left",
-        header_style="bold",
-        box=SIMPLE_HEAD,
-        padding=(0, 1),
-        collapse_padding=True,
-        pad_edge=False,
-    )
+    shown = titled_table(f"{rows[0]['title']} divided by {baseline}'s (below 1 is cheaper)")
     columns = ("arm", "workload", "load", "ratio", "each pair", "interval", "all pairs say", "verdict")
     kept = [name != "interval" or not narrow for name in columns]
     for name in itertools.compress(columns, kept):

@@ -84,4 +84,4 @@ def test_without_requests_attainment_is_not_measured() -> None:
 
 def test_a_censored_first_token_is_judged_by_its_upper_bound() -> None:
     late = record([(1.2, 1), (1.3, 2)], first_text_censored=True)
-    assert not Slo(ttft_s=1.0, tpot_s=None).met_by(late)
+    assert not Slo(ttft_s=1.0, tpot_s=None).met([late])[0]

@@ -10,13 +10,13 @@ from typing import Any
 import gevent
 import pytest
 
-from accounting import latency
 from accounting.records import Outcome, Phase, RequestRecord
 from loadtest.load_spec_examples import load_spec
 from loadtest.request_body import request_body
 from loadtest.streaming_client import Send, StreamingClient
 from loadtest.workloads import Message, Prompt, Split
 from serving.fake_server import FakeServerConfig, RunningFakeServer, Timing, parse_fault_script
+from tests.accounting import latency_of_one
 
 PROMPT = Prompt("chat-1", "chat", "t", Split.MEASURED, (Message("user", "Tell me about canals, please."),))
 
@@ -49,7 +49,7 @@ def test_an_answer_is_counted_by_usage_and_ids_whatever_the_chunks_carry(
     assert record.finish_reason == "length"
     assert record.chunks[-1].tokens == 24
     assert record.prompt_tokens
-    ttft = latency.ttft_s(record)
+    ttft = latency_of_one.ttft_s(record)
     assert ttft is not None
     assert 0.05 <= ttft < 0.5
 
@@ -96,7 +96,7 @@ def test_every_fault_ends_as_one_record_with_its_outcome_and_the_next_request_wo
         record = ask(client)
         assert record.outcome is outcome, record.error
         assert words.lower() in record.error.lower()
-        assert latency.ttft_s(record) is None
+        assert latency_of_one.ttft_s(record) is None
         assert ask(client).ok
 
 
@@ -105,7 +105,7 @@ def test_a_stalled_stream_is_measured_as_it_came() -> None:
     config = FakeServerConfig(faults=script, timing=Timing(ttft_s=0.02, tpot_s=0.01))
     with RunningFakeServer(config) as server:
         record = ask_once(server.url)
-    assert max(latency.chunk_gaps_s(record)) >= 0.39
+    assert max(latency_of_one.chunk_gaps_s(record)) >= 0.39
 
 
 def test_a_server_that_is_not_there_is_a_connection_failure() -> None:
@@ -167,8 +167,8 @@ def test_events_that_share_a_read_are_censored_but_for_the_last() -> None:
         record = ask_once(url, token_ids=False)
     assert record.ok, record.error
     assert [chunk.censored for chunk in record.chunks] == [False, True, True, False]
-    assert len(latency.chunk_gaps_s(record)) == 0
-    assert latency.tpot_s(record) == pytest.approx(0.05, abs=0.03)
+    assert len(latency_of_one.chunk_gaps_s(record)) == 0
+    assert latency_of_one.tpot_s(record) == pytest.approx(0.05, abs=0.03)
 
 
 def test_a_first_token_that_shared_its_read_voids_the_ttft() -> None:
@@ -176,7 +176,7 @@ def test_a_first_token_that_shared_its_read_voids_the_ttft() -> None:
         record = ask_once(url, token_ids=False)
     assert record.ok, record.error
     assert record.first_text_censored
-    assert latency.ttft_s(record) is None
+    assert latency_of_one.ttft_s(record) is None
 
 
 def test_role_only_events_are_not_the_first_token() -> None:
@@ -189,7 +189,7 @@ def test_role_only_events_are_not_the_first_token() -> None:
     ]
     with scripted_server(parts) as url:
         record = ask_once(url, token_ids=False)
-    ttft = latency.ttft_s(record)
+    ttft = latency_of_one.ttft_s(record)
     assert ttft is not None
     assert ttft >= 0.2
     assert len(record.chunks) == 2
@@ -231,7 +231,7 @@ def test_the_kernels_stamp_tells_the_truth_to_a_client_that_was_busy_elsewhere()
     assert record.chunks[1].lag_s is not None
     assert record.chunks[1].lag_s > 0.1
     assert busy[0] - record.chunks[1].at_s > 0.1
-    assert max(latency.client_lags_s(record)) == pytest.approx(record.chunks[1].lag_s, abs=1e-6)
+    assert max(latency_of_one.client_lags_s(record)) == pytest.approx(record.chunks[1].lag_s, abs=1e-6)
 
 
 def test_a_redirect_that_keeps_the_method_is_followed_and_the_key_stays_at_home() -> None:

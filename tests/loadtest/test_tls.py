@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from accounting import latency
 from accounting.records import Outcome, Phase, RequestRecord
 from loadtest.streaming_client import Send, StreamingClient
+from tests.accounting import latency_of_one
 
 # Made for this test, valid for localhost only, worth nothing: openssl req -x509 -newkey ec ... -days 36500
 HERE = Path(__file__).with_name("tls")
@@ -60,7 +60,7 @@ def test_over_tls_the_clock_is_the_clients_own(monkeypatch: pytest.MonkeyPatch) 
     assert record.ok, record.error
     assert record.clock == "user"
     assert record.unstamped_reads == 0
-    assert len(latency.client_lags_s(record)) == 0
+    assert len(latency_of_one.client_lags_s(record)) == 0
 
 
 def test_a_certificate_that_nobody_vouches_for_is_a_connection_failure() -> None:

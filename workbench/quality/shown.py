@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from dashboards.report_data import Estimate, Quality
 from workbench.quality.table import between, number
+from workbench.titled_table import titled_table
 
 Row = dict[str, Any]
 _NOT_THE_SAME_ITEMS = "the baseline was not asked these items"
@@ -63,10 +62,9 @@ def quality_lines(rows: Sequence[Row]) -> Group | None:
     """The table of `show`, None where no arm's numerics differ. Narrow enough for any terminal."""
     if not rows:
         return None
-    shown = Table(
-        title="Quality where numerics differ (95 % intervals; perplexity ratio to the baseline, above 1 is worse)",
-        title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False,
-    )  # fmt: skip
+    shown = titled_table(
+        "Quality where numerics differ (95 % intervals; perplexity ratio to the baseline, above 1 is worse)"
+    )
     for name in ("arm", "set", "score", "perplexity", "ratio"):
         shown.add_column(name, no_wrap=True)
     notes = []

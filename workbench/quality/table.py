@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+
+from workbench.titled_table import titled_table
 
 Document = dict[str, Any]
 DASH = "–"
@@ -17,7 +18,7 @@ DASH = "–"
 def quality_table(documents: Sequence[Document]) -> Group:
     """Score and perplexity of each, the paired differences below, and what a reader must know of each."""
     first = documents[0]
-    shown = _table(f"{first['set']}, {first['n']} items, seed {first['seed']} (intervals: 95 %)")
+    shown = titled_table(f"{first['set']}, {first['n']} items, seed {first['seed']} (intervals: 95 %)")
     for name in (
         "server",
         "score",
@@ -58,7 +59,9 @@ def _row(document: Document) -> list[str]:
 
 
 def _paired_table(documents: Sequence[Document]) -> Table:
-    shown = _table("On the same items, against another result (perplexity ratio above 1: predicts worse)")
+    shown = titled_table(
+        "On the same items, against another result (perplexity ratio above 1: predicts worse)"
+    )
     for name in ("server", "against", "score", "interval", "McNemar p", "perplexity ratio", "interval"):
         shown.add_column(name, justify="left" if name in ("server", "against") else "right", no_wrap=True)
     for document in documents:
@@ -84,13 +87,6 @@ def _notes(document: Document) -> list[str]:
     if reason := document.get("against", {}).get("perplexity", {}).get("reason"):
         notes.append(f"{label}: perplexity {reason}")
     return notes
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1),
-        collapse_padding=True, pad_edge=False,
-    )  # fmt: skip
 
 
 def number(value: float | None, form: str) -> str:

@@ -1,4 +1,4 @@
-"""Latency of one request, from its record: the formulas of `latency_columns.py`, None where there is none."""
+"""Latency of one request, from its record: the formulas of `accounting/latency_columns.py`, None where there is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accounting import latency_columns
-from accounting.record_columns import RecordColumns, Records, Seconds, as_columns
+from accounting.record_columns import RecordColumns, Seconds, as_columns
 from accounting.records import RequestRecord
 
 
@@ -40,12 +40,6 @@ def chunk_gaps_s(record: RequestRecord) -> NDArray[np.float64]:
 def client_lags_s(record: RequestRecord) -> NDArray[np.float32]:
     """How long after the kernel had them the client had the bytes of each chunk in hand; empty by a user-space clock."""
     return latency_columns.lags_s(as_columns([record]))
-
-
-def censored_share(records: Records) -> float | None:
-    """Share of stream events that were not the last of their read. None without any event."""
-    censored = as_columns(records).events.censored
-    return int(censored.sum()) / len(censored) if len(censored) else None
 
 
 def _one(formula: Callable[[RecordColumns], Seconds], record: RequestRecord) -> float | None:
