@@ -36,6 +36,7 @@ from serving.models.cache import cache_root
 from serving.scrape import parse_page
 from workbench.calibration import fingerprint, load_calibration
 from workbench.drafter_memory import ServerMemory, server_memory
+from workbench.energy_meter import EnergyMeter, energy_meter_of
 from workbench.experiment import Experiment
 from workbench.explained_hits import ExplainedHits, explained_hits
 from workbench.host_sampler import HostSampler, write_host_samples
@@ -76,6 +77,7 @@ class _Observed:
     failed: str = ""
     parts: list[dict[str, Any]] | None = None  # the load processes' files, once they are saved
     host: list[HostSample] = field(default_factory=list)
+    energy: EnergyMeter | None = None
     memory: ServerMemory | None = None
     explained: ExplainedHits | None = None  # None where nothing was hit, or hits are not counted
 
@@ -175,6 +177,7 @@ def _measure(
         if server.is_vllm and (always_salt or not caches_reset):
             # A deployed server does not open the reset; prompts of another salt share no block with earlier ones.
             spec = msgspec.structs.replace(spec, cache_salt=secrets.token_hex(8))
+        observed.energy = energy_meter_of(server)
         _edge(IDLE_BEFORE, endpoints, directory, observed)
         _drive(spec, server, endpoints, directory, observed, report, distribution)
         _wait_idle(endpoints, server, observed)
@@ -250,6 +253,8 @@ def _drive(
             if time.monotonic() >= next_sample_s:
                 next_sample_s = time.monotonic() + SAMPLE_EVERY_S
                 observed.host.append(sampler.sample())
+                if observed.energy is not None:
+                    observed.energy.between()
                 if not observed.metrics_error:
                     observed.samples.append(parse_page(endpoints.metrics_page()))
         server.check_alive("in mid-cell")
@@ -291,15 +296,27 @@ def _gather(observed: _Observed, directory: CellDirectory) -> None:
 
 
 def _edge(name: str, endpoints: ServerEndpoints, directory: CellDirectory, observed: _Observed) -> None:
-    """Scrape an edge and keep the page as the server wrote it."""
+    """Scrape an edge, keep the page as the server wrote it, and read the energy at those of the window."""
     if observed.metrics_error:
         now = time.monotonic()
         observed.edges[name] = CounterSample(now, 0.0, {}, {})
+        _read_energy(name, observed)
         return
     page = endpoints.metrics_page()
+    _read_energy(name, observed)
     sample = parse_page(page)
     directory.metrics_page(name).write_text(page.text, encoding="utf-8")
     observed.edges[name] = sample
+
+
+def _read_energy(edge: str, observed: _Observed) -> None:
+    """Right after the page, at both edges alike, so that the delay of one makes up for that of the other."""
+    if observed.energy is None:
+        return
+    if edge == WINDOW_START:
+        observed.energy.start()
+    elif edge == WINDOW_END:
+        observed.energy.end()
 
 
 def _wait_idle(endpoints: ServerEndpoints, server: ServerUnderTest, observed: _Observed) -> None:
@@ -365,6 +382,7 @@ def _write_facts(
             "gave_up": observed.gave_up,
             "calibrated_tokens_per_s": calibrated_tokens_per_s,
             "load_processes": observed.parts,
+            "energy": observed.energy and observed.energy.plain(),
             "edges": {
                 name: {"at_s": sample.at_s, "uncertainty_s": sample.uncertainty_s}
                 for name, sample in observed.edges.items()

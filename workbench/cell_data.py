@@ -60,8 +60,8 @@ class ServerLife:
 
 @dataclass(frozen=True)
 class CellData:
-    """A finished cell, read from its files. `window` is None where the server exposes no counters, `life` also in older
-    run directories.
+    """A finished cell, read from its files. `window` is None where the server exposes no counters, `life` and `energy`
+    (what the meters said, as `EnergyMeter.plain`) also in older run directories.
     """
 
     block: BlockPlan
@@ -79,6 +79,7 @@ class CellData:
     busy_share: float | None
     facts: CellFacts
     life: ServerLife | None = None
+    energy: dict[str, Any] | None = None
 
     @cached_property
     def found(self) -> WindowFindings:
@@ -144,6 +145,7 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
             prefix_hits=_prefix_hits(facts.get("explained_hits"), idle),
         ),
         life,
+        facts.get("energy"),
     )
 
 

@@ -13,7 +13,7 @@ def listening_pids(base_url: str) -> tuple[int, ...]:
     """Processes that listen on the port of a server on this machine; empty for one elsewhere, or another user's."""
     url = urlsplit(base_url)
     port = url.port or (443 if url.scheme == "https" else 80)
-    if not _is_here(url.hostname or ""):
+    if not is_here(base_url):
         return ()
     try:
         connections = psutil.net_connections(kind="tcp")
@@ -30,10 +30,10 @@ def listening_pids(base_url: str) -> tuple[int, ...]:
     )
 
 
-def _is_here(host: str) -> bool:
-    """Whether the name leads to the loopback interface or to an address of this machine."""
+def is_here(base_url: str) -> bool:
+    """Whether the address leads to the loopback interface or to another one of this machine."""
     try:
-        addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
+        addresses = {info[4][0] for info in socket.getaddrinfo(urlsplit(base_url).hostname or "", None)}
     except OSError:
         return False
     own = {a.address for interface in psutil.net_if_addrs().values() for a in interface}

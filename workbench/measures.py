@@ -23,6 +23,7 @@ from accounting.stated_tokens import tokens_between
 from accounting.verdicts import POOLABLE, CellEvidence, judge
 from workbench.capacity_confirmed import mark_floor_missed
 from workbench.cell_data import CellData, looked_at, read_cell, read_finished_cells
+from workbench.energy_measures import energy_measures, output_tokens_of
 from workbench.experiment import Experiment
 from workbench.latency_summaries import latency_summaries, plain
 from workbench.pooled_measures import pool
@@ -34,7 +35,7 @@ __all__ = ["CellData", "measure_cell", "read_cell", "write_measures"]
 
 def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | None) -> dict[str, Any]:
     """All measures of one cell, as plain values for measures.json."""
-    reconciliation = reconciled_counts(data, experiment.output.max_tokens)
+    counters, reconciliation = window_counters(data), reconciled_counts(data, experiment.output.max_tokens)
     attained = attainment(data.in_window, experiment.slo.to_slo())
     latencies = latency_summaries([data])
     drift = _length_drift(data, baseline)
@@ -53,7 +54,7 @@ def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | No
         "failed": int((~data.in_window.ok).sum()),
         "window_s": data.window_s,
         "window_uncertainty_s": data.window_uncertainty_s,
-        **window_counters(data),
+        **counters,
         **latencies,
         "clock": found.client.clock,
         "censored_chunk_share": found.client.censored_share,
@@ -65,6 +66,7 @@ def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | No
         "busy_share": data.busy_share,
         "caches_reset": data.caches_reset,
         "cache_salted": data.cache_salted,
+        "energy": energy_measures(data.energy, output_tokens_of(counters, reconciliation)),
         "reconciled": reconciliation["reconciled"],
         "reconciliation": reconciliation,
         "findings": plain_findings(found),

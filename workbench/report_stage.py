@@ -16,6 +16,7 @@ from dashboards import report_data as shown
 from dashboards.report import render_report
 from serving.resolved import resolved_difference
 from workbench.capacity_shown import report_searches
+from workbench.energy_shown import energy_lines
 from workbench.engine_warnings import engine_warnings, server_file
 from workbench.experiment import Experiment
 from workbench.headline import headline, notice
@@ -72,7 +73,7 @@ def collect(run: RunDirectory, experiment: Experiment, cells: Sequence[CellData]
         losslessness=[shown.Losslessness(**row) for row in lossless],
         provenance=_provenance(provenance),
         commands=_commands(run, experiment),
-        notes=_notes(run, experiment),
+        notes=[*_notes(run, experiment), *energy_lines(measures["cells"])],
     )
 
 

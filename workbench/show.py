@@ -13,6 +13,8 @@ from rich.text import Text
 from accounting.percentiles import sample_floor
 from accounting.verdicts import Verdict
 from workbench.capacity_confirmed import capacity_sentence
+from workbench.energy_measures import older_run
+from workbench.energy_shown import energy_lines
 from workbench.engine_warnings import engine_warnings
 from workbench.experiment import Experiment
 from workbench.headline import direction, headline, notice
@@ -96,6 +98,7 @@ def _cell(measured: Cell, cost: Cell) -> Cell:
         "reconciliation": measured["reconciliation"],
         "prefix_cache_hit_share": measured["prefix_cache_hit_share"],
         "preemptions": measured["preemptions"],
+        "energy": measured.get("energy") or older_run(),
         "verdict": measured["verdict"],
         "reason": "; ".join(dict.fromkeys(r for r in reasons if r)) or None,
     }
@@ -255,7 +258,7 @@ def _latency_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _footnotes(cells: list[Cell]) -> list[Text]:
-    """Why a cell is not valid, each reason once; reasons of mere dashes are left to `show --json`."""
+    """Why a cell is not valid, each reason once, and energy; reasons of mere dashes are left to `show --json`."""
     notes: dict[str, None] = {}
     for cell in cells:
         if cell["verdict"]["throughput"] != Verdict.VALID:
@@ -267,4 +270,4 @@ def _footnotes(cells: list[Cell]) -> list[Text]:
         notes[
             f"tails too_short: a p95 needs {sample_floor(0.95)} answers; `show --json` gives each reason."
         ] = None
-    return [Text(f"  {note}", style="dim") for note in notes]
+    return [Text(f"  {note}", style="dim") for note in (*notes, *energy_lines(cells))]

@@ -200,3 +200,110 @@ def test_answers_longer_than_the_baseline_s_are_length_drift(files: CellFiles, t
     measures = measure_cell(other.read(), EXPERIMENT, files.read())
     assert measures["length_drift"] == pytest.approx(0.2)
     assert "longer than the baseline's" in measures["reason"]
+
+
+def metered(end: dict[str, float | None], **changes: Any) -> dict[str, Any]:
+    """What the meters of a board and a package said: 1000 J each at the first edge, then as given."""
+    kinds = {"board": ("GPU board", None), "package": ("CPU package", 65536.0)}
+    counters = [
+        {"meter": meter, "kind": kind, "step_s": 0.1, "range_joules": limit}
+        for meter, (kind, limit) in kinds.items()
+    ]
+
+    def readings(at_s: float, joules: dict[str, float | None]) -> list[dict[str, Any]]:
+        return [
+            {"meter": meter, "joules": said, "at_s": at_s, "reason": "for root alone" if said is None else ""}
+            for meter, said in joules.items()
+        ]
+
+    return {
+        "reason": "", "note": "", "absent": {}, "counters": counters, "between": [],
+        "window_start": readings(5.0, dict.fromkeys(kinds, 1000.0)), "window_end": readings(35.0, end), **changes,
+    }  # fmt: skip
+
+
+def energy_of(files: CellFiles, recorded: dict[str, Any] | None) -> dict[str, Any]:
+    measures = measure_cell(files.facts(energy=recorded).read(), EXPERIMENT, None)
+    json.dumps(measures, allow_nan=False)
+    energy: dict[str, Any] = measures["energy"]
+    return energy
+
+
+def test_energy_is_that_of_boards_and_packages_over_the_window_s_tokens(files: CellFiles) -> None:
+    """9000 J and 1500 J in 30 s are 300 W and 50 W."""
+    energy = energy_of(files, metered({"board": 10000.0, "package": 2500.0}))
+    assert (energy["joules"], energy["watts"], energy["code"]) == (10500.0, 350.0, "valid")
+    tokens = measure_cell(files.read(), EXPERIMENT, None)["output_tokens"]
+    assert energy["joules_per_1k_output_tokens"] == pytest.approx(10500.0 / tokens * 1000.0)
+    assert (energy["reason"], energy["note"]) == (None, None)
+    assert energy["covers"] == ["GPU boards", "CPU packages"]
+    assert [(kind["kind"], kind["watts"]) for kind in energy["kinds"]] == [
+        ("GPU board", 300.0),
+        ("CPU package", 50.0),
+    ]
+    assert energy["meters"][0] == {
+        "meter": "board", "kind": "GPU board", "joules": 9000.0, "watts": 300.0, "code": "valid", "reason": None,
+    }  # fmt: skip
+
+
+def test_readings_between_the_edges_are_heard(files: CellFiles) -> None:
+    """The edges alone would say 1500 J the second time; the 64,000 J in 25 s before them say that it was reset."""
+    between = [[{"meter": "package", "joules": 20000.0, "at_s": 25.0, "reason": ""}]]
+    energy = energy_of(files, metered({"board": 10000.0, "package": 26000.0}, between=between))
+    assert energy["joules"] == 9000.0 + 25000.0
+    wild = [[{"meter": "package", "joules": 65000.0, "at_s": 30.0, "reason": ""}]]
+    energy = energy_of(files, metered({"board": 10000.0, "package": 2500.0}, between=wild))
+    assert (energy["joules"], energy["code"]) == (None, "reset")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "code", "reason"),
+    [
+        (None, "not recorded", "the run was recorded before energy was"),
+        (
+            metered({}, reason="the server is not on this machine"),
+            "no counter",
+            "the server is not on this machine",
+        ),
+        (
+            metered({}, counters=[], absent={"CPU package": "no RAPL counter", "GPU board": "no NVIDIA GPU"}),
+            "no counter",
+            "this machine has no RAPL counter and no NVIDIA GPU",
+        ),
+        (
+            metered({"board": None, "package": 2500.0}),
+            "missing edge",
+            "GPU boards: no reading at the window's end: for root alone",
+        ),
+        (
+            metered({"package": 2500.0}),
+            "missing edge",
+            "GPU boards: no reading at the window's end: it was not read",
+        ),
+        (
+            metered({"board": 1000.0, "package": 2500.0}),
+            "stuck",
+            "GPU boards: the counter did not move in 30.0 s",
+        ),
+    ],
+)
+def test_energy_that_is_missing_is_never_zero(
+    files: CellFiles, recorded: dict[str, Any] | None, code: str, reason: str
+) -> None:
+    energy = energy_of(files, recorded)
+    values = ("joules", "watts", "joules_per_1k_output_tokens")
+    assert [energy[name] for name in values] == [None, None, None]
+    assert (energy["code"], energy["reason"], energy["covers"]) == (code, reason, [])
+    assert all((meter["joules"] is None) == bool(meter["reason"]) for meter in energy["meters"])
+
+
+def test_a_directory_without_the_key_is_an_older_run(files: CellFiles) -> None:
+    energy = measure_cell(files.read(), EXPERIMENT, None)["energy"]
+    assert (energy["joules"], energy["code"]) == (None, "not recorded")
+
+
+def test_joules_per_token_are_withheld_where_the_counts_do_not_agree(files: CellFiles) -> None:
+    energy = energy_of(files.pages(RECORDS, missed=7), metered({"board": 10000.0, "package": 2500.0}))
+    assert energy["joules"] == 10500.0
+    assert energy["joules_per_1k_output_tokens"] is None
+    assert energy["reason"].startswith("withheld: ")
