@@ -18,6 +18,7 @@ from rich.table import Table
 
 from accounting.errors import ConfigError, Interrupted, KilotokenError, MachineError
 from workbench.cli_calibrate import calibrate
+from workbench.cli_catalogues import devices, prices
 from workbench.cli_collect import collect
 from workbench.cli_compare import compare
 from workbench.cli_load import load, load_worker
@@ -298,6 +299,8 @@ app.command("load")(load)
 app.command("calibrate")(calibrate)
 app.command("compare")(compare)
 app.command("runs")(runs)
+app.command("prices")(prices)
+app.command("devices")(devices)
 app.command("load-worker")(load_worker)
 app.command("collect")(collect)
 app.command("replay")(replay)

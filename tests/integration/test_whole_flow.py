@@ -78,6 +78,9 @@ def test_every_cell_is_there_reconciled_and_has_the_public_keys(document: dict[s
         assert cell["requests"] > 0
         assert cell["window_s"] >= 2
         assert cell["reconciliation"]["token_ids_checked"] > 0
+        energy = cell["energy"]
+        assert energy["code"] != "not recorded"
+        assert (energy["joules"] is None) == (energy["code"] not in ("valid", "wrapped")), energy["reason"]
         # Whatever else the host did meanwhile: a window below 25 s must not be valid.
         assert cell["verdict"]["throughput"] != "valid"
         assert "25 s needed" in cell["reason"]

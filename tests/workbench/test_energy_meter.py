@@ -90,6 +90,7 @@ def test_each_package_is_a_counter_and_what_holds_or_is_held_by_one_is_none(powe
     powercap.zone("intel-rapl:0", "package-0", 1_500_000).zone("intel-rapl:0:0", "core", 7)
     powercap.zone("intel-rapl:0:1", "dram", 8).zone("intel-rapl:1", "package-1", 2_000_000)
     powercap.zone("intel-rapl:2", "psys", 9).zone("intel-rapl-mmio:0", "package-0", 10)
+    powercap.zone("intel-rapl:1:0", "package-1-part", 11)
     found = powercap.found()
     assert meters(found) == ["CPU package-0 (intel-rapl:0)", "CPU package-1 (intel-rapl:1)"]
     assert [says(source).value for source in found.sources] == [1.5, 2.0]
