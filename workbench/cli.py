@@ -21,9 +21,11 @@ from workbench.cli_calibrate import calibrate
 from workbench.cli_catalogues import devices, prices
 from workbench.cli_collect import collect
 from workbench.cli_compare import compare
+from workbench.cli_estimate import estimate
 from workbench.cli_load import load, load_worker
 from workbench.cli_losslessness import losslessness
 from workbench.cli_models import models_app
+from workbench.cli_price import price
 from workbench.cli_replay import replay
 from workbench.cli_runs import runs
 from workbench.experiment import load_experiment, load_server, load_server_config
@@ -176,10 +178,18 @@ def schema() -> None:
 
 
 @app.command()
-def doctor(as_json: JsonFlag = False) -> None:
+def doctor(
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure bandwidth and matrix rates, for `kilotoken estimate`.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Examine this machine: engine, devices, preload libraries, ports, disk, clock, what to install."""
     from workbench.doctor import Health, examine
 
+    if measure:
+        _measure_device(as_json=as_json)
+        return
     findings = examine()
     if as_json:
         print_json(
@@ -201,6 +211,23 @@ def doctor(as_json: JsonFlag = False) -> None:
         out.print(table)
     if any(f.health is Health.MISSING for f in findings):
         raise typer.Exit(MachineError.exit_code)
+
+
+def _measure_device(*, as_json: bool) -> None:
+    from workbench.measured_device import THIS_MACHINE, device_file, measure_device
+
+    document = measure_device(say=lambda stage: err.print(f"  {stage}", markup=False))
+    if as_json:
+        print_json(document)
+        return
+    rates = document["rows_flops_per_s"]
+    out.print(f"{document['machine']}: reads weights at {document['bandwidth_bytes_per_s'] / 1e9:.1f} GB/s")
+    for rows, rate in rates.items():
+        out.print(f"  matrix products of {rows:>3} rows: {rate / 1e9:,.0f} GFLOP/s")
+    out.print(f"  starting a layer's operations: {document['layer_overhead_s'] * 1e6:.0f} microseconds")
+    out.print(
+        f"Kept in {device_file()}, as the device `{THIS_MACHINE}` of `kilotoken estimate`.", markup=False
+    )
 
 
 @app.command()
@@ -298,6 +325,8 @@ def quality(
 app.command("load")(load)
 app.command("calibrate")(calibrate)
 app.command("compare")(compare)
+app.command("price")(price)
+app.command("estimate")(estimate)
 app.command("runs")(runs)
 app.command("prices")(prices)
 app.command("devices")(devices)

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from accounting import acceptance, metric_names
+from accounting.counters import CounterChange
 from accounting.evidence import WindowFindings, plain_findings
 from accounting.latency_columns import lags_s
 from accounting.load_summary import send_lags_s
@@ -112,6 +113,8 @@ def window_counters(data: CellData) -> dict[str, Any]:
             "output_tokens": None if stated is None else round(stated),
             "token_source": "usage",
             "prompt_tokens": None,
+            "cached_prompt_tokens": None,
+            "engine_steps": None,
             "output_tokens_per_s": None if stated is None else stated / data.window_s,
             "acceptance_length": nothing,
             "acceptance_rate": nothing,
@@ -128,6 +131,8 @@ def window_counters(data: CellData) -> dict[str, Any]:
         "output_tokens": round(output),
         "token_source": "counters",
         "prompt_tokens": round(change.increase(metric_names.PROMPT_TOKENS)),
+        "cached_prompt_tokens": _counted(change, metric_names.CACHED_PROMPT_TOKENS),
+        "engine_steps": _counted(change, metric_names.ENGINE_STEPS),
         "output_tokens_per_s": output / data.window_s,
         "acceptance_length": plain(acceptance.acceptance_length(change)),
         "acceptance_rate": plain(acceptance.acceptance_rate(change)),
@@ -137,6 +142,11 @@ def window_counters(data: CellData) -> dict[str, Any]:
         "prefix_cache_hit_share": hits / queries if queries else None,
         "preemptions": round(change.increase(metric_names.PREEMPTIONS)),
     }
+
+
+def _counted(change: CounterChange, name: str) -> int | None:
+    """Increase of a counter that a server need not have; None where it has none."""
+    return round(change.increase(name)) if change.has(name) else None
 
 
 def reconciled_counts(data: CellData, max_tokens: int) -> dict[str, Any]:

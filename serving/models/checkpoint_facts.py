@@ -46,6 +46,12 @@ class CheckpointFacts:
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     @property
+    def language_part(self) -> Mapping[str, Any]:
+        """The language model's part of a larger config.json; all of it where there is no such part."""
+        inner = (self.config.get(part) for part in _NESTED)
+        return next((part for part in inner if isinstance(part, Mapping)), self.config)
+
+    @property
     def head_size(self) -> int | None:
         """Width of one attention head; None if config.json does not say."""
         width, heads = self.integer("hidden_size"), self.integer("num_attention_heads")

@@ -1,0 +1,96 @@
+"""This machine as a device of the estimate: measured by `kilotoken doctor --measure`, kept by the machine's fingerprint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from accounting.errors import ConfigError, MachineError
+from accounting.estimate.device import Device
+from accounting.estimate.weight_bytes import Format
+from serving.models.cache import cache_root
+from workbench.child_steps import Outcome, run_module
+from workbench.provenance import gpu_names, hardware, machine_sentence
+from workbench.run_directory import write_json
+
+THIS_MACHINE = "this-machine"
+FORMAT = "kilotoken-device/1"
+_HINT = "`kilotoken doctor --measure` measures it in about a minute; nothing else should run meanwhile."
+
+Say = Callable[[str], None]
+RunModule = Callable[..., Outcome]
+
+
+def device_file(root: Path | None = None) -> Path:
+    """Where the measured device of this machine lies."""
+    facts = hardware()
+    name = f"{facts['cpu']}-{facts['usable_cpus']}".lower()
+    safe = "".join(c if c.isalnum() else "-" for c in name).strip("-")
+    return (root or cache_root()) / "devices" / f"{safe}.json"
+
+
+def measure_device(
+    *, say: Say, root: Path | None = None, run: RunModule = run_module, now: datetime | None = None
+) -> dict[str, Any]:
+    """Measure, keep and return the document. Needs the engine's torch.
+
+    Raises:
+        MachineError: if torch is not here, or it fails.
+    """
+    kind = "cuda" if gpu_names() else "cpu"
+    outcome = run(
+        "drafts.device_rates", [kind], lambda stage, done, total: say(f"{stage} ({done + 1} of {total})")
+    )
+    if outcome.error:
+        raise MachineError(
+            f"This machine could not be measured: {outcome.error}",
+            hint="It takes torch, which comes with the engine: `make setup ENGINE=cpu` (or gpu).",
+        )
+    document = {
+        "format": FORMAT,
+        "machine": machine_sentence(hardware()),
+        "measured_at": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
+        "memory_bytes": float(psutil.virtual_memory().total),
+        **outcome.result,
+    }
+    path = device_file(root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, document)
+    return document
+
+
+def measured_device(root: Path | None = None) -> Device:
+    """This machine as it was measured.
+
+    Raises:
+        ConfigError: if it was not.
+        MachineError: if the file cannot be read.
+    """
+    path = device_file(root)
+    if not path.is_file():
+        raise ConfigError(f"{THIS_MACHINE} was not measured yet.", hint=_HINT)
+    try:
+        return device_of(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MachineError(f"{path} cannot be read: {error!r}.", hint=_HINT) from error
+
+
+def device_of(document: dict[str, Any]) -> Device:
+    """The document of a measurement as a device; its rates are by rows, so that no share of a peak has to be guessed."""
+    rates = {int(rows): float(rate) for rows, rate in document["rows_flops_per_s"].items()}
+    return Device(
+        name=THIS_MACHINE,
+        memory_bytes=document["memory_bytes"],
+        bandwidth_bytes_per_s=document["bandwidth_bytes_per_s"],
+        flops_per_s={Format.BFLOAT16: max(rates.values())},
+        source=f"measured here: {document['machine']}",
+        as_of=date.fromisoformat(document["measured_at"][:10]),
+        layer_overhead_s=document["layer_overhead_s"],
+        step_overhead_s=document.get("step_overhead_s") or 0.0,
+        rows_flops_per_s=rates,
+    )
