@@ -150,9 +150,9 @@ def _start(environment: Any, **_: Any) -> None:
 
 @events.test_stopping.add_listener
 def _stop(environment: Any, **_: Any) -> None:
-    # When the cell is over this comes too, and nobody asks any more.
+    # When the cell is over this comes too, and nobody asks any more. Locust stops by itself when its last worker is silent.
     if _coordinator is not None:
-        _coordinator.stop("it was stopped from outside, as by the button of Locust's page")
+        _coordinator.stop(_lost() or "it was stopped from outside, as by the button of Locust's page")
 
 
 def _coordinate(environment: Any) -> None:

@@ -27,6 +27,8 @@ def estimate_table(document: Document, *, explain: bool) -> Group:
     parts.append(Text(document["slo"]["sentence"], style="green" if document["slo"]["met"] else "yellow"))
     if explain:
         parts += [_parameters(document), _formats(document), _operations(document), _step(document)]
+    if document["measured"]["cells"]:
+        parts.append(_beside(document["measured"]))
     parts += [Text(f"  {note}", style="dim") for note in document["notes"]]
     device = document["device"]
     parts.append(Text(f"  {device['name']}: {device['source']}, as of {device['as_of']}", style="dim"))
@@ -135,6 +137,38 @@ def _step(document: Document) -> Table:
         values = [step[f"{part}_s"] for part in ("memory", "compute", "link", "overhead")]
         words = "prefill of a prompt" if name == "prefill" else "decode"
         shown.add_row(words, *(f"{value:.3g}" for value in (*values, step["seconds"])), step["bound"])
+    return shown
+
+
+def _beside(measured: Document) -> Table:
+    shown = titled_table(
+        f"Predicted beside measured: off by {measured['median_error']:.0%} in the median of {len(measured['cells'])} cells"
+    )
+    for name in (
+        "run",
+        "arm",
+        "workload",
+        "streams",
+        "tokens",
+        "predicted tok/s",
+        "measured",
+        "error",
+        "waits for",
+    ):
+        left = name in ("run", "arm", "workload", "waits for")
+        shown.add_column(name, justify="left" if left else "right", overflow="fold")
+    for row in measured["cells"]:
+        shown.add_row(
+            row["run"],
+            row["arm"],
+            row["workload"],
+            str(row["streams"]),
+            f"{row['input_tokens']} + {row['output_tokens']}",
+            f"{row['predicted_tokens_per_s']:.1f}",
+            f"{row['measured_tokens_per_s']:.1f}",
+            f"{row['error']:+.0%}",
+            row["bound"],
+        )
     return shown
 
 

@@ -24,7 +24,10 @@ def projection_flops(shape: ModelShape) -> float:
 
 def head_flops(shape: ModelShape) -> float:
     """Of the logits of one token."""
-    return 2.0 * shape.hidden * shape.vocabulary
+    width = shape.embedding_width
+    if width is None:
+        return 2.0 * shape.hidden * shape.vocabulary
+    return 2.0 * width * (shape.hidden + shape.vocabulary)
 
 
 def attention_flops(shape: ModelShape, context: float, *, absorbed: bool = True) -> float:

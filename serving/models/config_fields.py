@@ -8,13 +8,15 @@ from typing import Any, TypeVar
 from accounting.errors import ModelError
 from serving.models.checkpoint_facts import CheckpointFacts
 
-#: What older families call the same setting.
+#: What other families, or other versions of transformers, call the same setting.
 _ALSO = {
     "hidden_size": ("n_embd", "n_embed"),
     "max_position_embeddings": ("n_positions", "seq_length"),
     "num_attention_heads": ("n_head",),
+    "num_experts": ("num_local_experts",),
     "num_experts_per_tok": ("num_experts_per_token", "experts_per_token"),
     "num_hidden_layers": ("n_layer",),
+    "num_local_experts": ("num_experts",),
     "num_kv_heads": ("n_head_kv",),
 }
 
@@ -43,8 +45,12 @@ class ConfigFields:
 
     def raw(self, name: str) -> Any:
         """A setting as it stands, under whichever of its names; None if it is absent or null."""
-        values = (self.facts.value(known) for known in (name, *_ALSO.get(name, ())))
-        return next((value for value in values if value is not None), None)
+        return self.facts.value(self.called(name))
+
+    def called(self, name: str) -> str:
+        """The name under which this file has the setting; `name` itself if it has none."""
+        names = (name, *_ALSO.get(name, ()))
+        return next((known for known in names if self.facts.value(known) is not None), name)
 
     def count(self, name: str, default: int | None = None, *, least: int = 1) -> int:
         """A whole number of at least `least`; without a default it must be there."""
@@ -55,7 +61,7 @@ class ConfigFields:
             self.assumed[name] = self._defaults[name]
             return self._defaults[name]
         if default is None:
-            self._missing[self._called(name)] = None
+            self._missing[self._wanted(name)] = None
         return 1 if default is None else default
 
     def layers(self) -> int:
@@ -113,11 +119,10 @@ class ConfigFields:
     def _counted(self, name: str, value: Any, least: int) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and value >= least:
             return value
-        called = next(known for known in (name, *_ALSO.get(name, ())) if self.facts.value(known) is not None)
-        self.reject(f"{called} must be a whole number of at least {least}, not {value!r}")
+        self.reject(f"{self.called(name)} must be a whole number of at least {least}, not {value!r}")
         return 1
 
-    def _called(self, name: str) -> str:
+    def _wanted(self, name: str) -> str:
         """How a missing setting is named: null is said, and what else it may be called."""
         names = (name, *_ALSO.get(name, ()))
         nulls = [known for known in names if known in self.facts.language_part]

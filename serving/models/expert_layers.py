@@ -7,7 +7,7 @@ from serving.models.config_fields import ConfigFields
 from serving.models.layer_parts import Block, experts, mixed_blocks
 
 #: What families call the number of experts.
-NUMBERS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+NUMBERS = ("num_experts", "n_routed_experts", "moe_num_experts")
 
 
 def dense(fields: ConfigFields, layers: int) -> list[Block]:

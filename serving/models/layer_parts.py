@@ -70,7 +70,8 @@ def experts(
     """A mixture whose size is the setting `number`; `width` of an expert, `shared` of the block for every token."""
     there, chosen = fields.count(number), fields.count("num_experts_per_tok")
     if chosen > there and fields.sound:
-        fields.reject(f"num_experts_per_tok is {chosen} where {number} is {there}")
+        least, most = fields.called("num_experts_per_tok"), fields.called(number)
+        fields.reject(f"{least} is {chosen} where {most} is {there}")
     return Experts(
         number=there,
         chosen=min(chosen, there),

@@ -176,10 +176,10 @@ PUBLIC: dict[str, PublicModel] = {
     ),
     # The index counts 7,217,189,760, the head a second time: a server that ties them holds this many.
     "Falcon-7B": PublicModel(FALCON_7B, 7_217_189_760 - 65024 * 4544),
-    # The same: model card 40B; an index of 83.67 GB in bfloat16 with the head a second time.
+    # The same: its index says 83,671,941,120 bytes of bfloat16 with the head a second time.
     "Falcon-40B": PublicModel(
         config("falcon", 8192, 60, 128, 65024, new_decoder_architecture=True, num_kv_heads=8, bias=False),
-        41_303_293_952,
+        83_671_941_120 // 2 - 65024 * 8192,
     ),
     "BLOOM-560m": PublicModel(
         {
@@ -188,14 +188,17 @@ PUBLIC: dict[str, PublicModel] = {
         },
         559_214_592,
     ),
+    # Model card: 7B; the hub shows 7.17B.
     "StarCoder2-7B": PublicModel(
         config("starcoder2", 4608, 32, 36, 49152, inner=18432, kv=4, sliding_window=4096, use_bias=True),
-        7_173_923_840,
+        7.17e9,
+        within=1e-3,
     ),
     "DeepSeek-V2-Lite": PublicModel(DEEPSEEK_V2_LITE, 15_706_484_224),
     # Paper (arXiv 2412.19437): 671B without the prediction layer.
     "DeepSeek-V3": PublicModel(DEEPSEEK_V3, 671_026_419_200),
-    "Jamba-v0.1": PublicModel(JAMBA, 51.57e9, within=1e-4),
+    # Its index says 103,140,646,656 bytes of bfloat16.
+    "Jamba-v0.1": PublicModel(JAMBA, 103_140_646_656 // 2),
     # Model card: 2.8B; the hub's count. Its 50,277 tokens stand as 50,280 rows.
     "Mamba-2.8B": PublicModel(
         {
@@ -205,7 +208,7 @@ PUBLIC: dict[str, PublicModel] = {
         },
         2_768_345_600,
     ),
-    # Model card (arXiv 2508.10925): 20.91B; the exact number follows from bfloat16 copies of it.
+    # Model card (arXiv 2508.10925): 20.91B; the exact number is what Ollama says of gpt-oss:20b.
     "gpt-oss-20b": PublicModel(GPT_OSS_20B, 20_914_757_184),
     # Model card: 109B with images; the hub's 108.64B less 0.87B of the vision part.
     "Llama-4-Scout (text)": PublicModel(LLAMA_4_SCOUT, 107.77e9, within=1e-3),

@@ -298,6 +298,16 @@ def test_odd_experts_are_named(wrong: Config, said: str) -> None:
     assert said in refused(MIXTRAL | wrong).message
 
 
+def test_the_number_of_experts_has_two_names() -> None:
+    """transformers 5 saves Qwen3-MoE's num_experts as num_local_experts."""
+    renamed = {"num_local_experts" if key == "num_experts" else key: said for key, said in QWEN3_30B.items()}
+    assert total(renamed) == total(QWEN3_30B)
+    message = refused(renamed | {"num_experts_per_tok": 129}).message
+    assert "num_experts_per_tok is 129 where num_local_experts is 128" in message
+    neither = {key: said for key, said in renamed.items() if key != "num_local_experts"}
+    assert "it lacks num_experts (or num_local_experts)" in refused(neither).message
+
+
 def test_experts_of_an_unknown_family_need_to_be_chosen() -> None:
     message = refused(LLAMA_2_7B | {"model_type": "novel", "num_experts": 8}).message
     assert "num_experts_per_tok" in message

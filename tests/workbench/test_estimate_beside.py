@@ -1,0 +1,83 @@
+"""Predicted beside measured: valid, unspeculated cells of the same model on this machine, each at its own load."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from accounting.estimate.device import Device
+from accounting.estimate.known_shapes import LLAMA_3_8B
+from accounting.estimate.placement import Placement
+from accounting.estimate.serving_estimate import Load, estimate
+from accounting.estimate.weight_bytes import Format
+from workbench.estimate_beside import measured_beside
+from workbench.estimate_document import Asked, estimate_document
+from workbench.estimate_table import estimate_table
+from workbench.experiment import parse_experiment
+from workbench.measured_device import THIS_MACHINE
+from workbench.plan import make_plan
+from workbench.provenance import hardware
+from workbench.run_directory import RunDirectory, write_json
+
+TEXT = """
+name: measured
+server: {model: fake-model, engine: {device: fake}}
+arms:
+  plain: {}
+  ngram: {speculation: {method: ngram, num_speculative_tokens: 3}}
+workloads: [chat]
+loads: {streams: [4]}
+repeats: 1
+price: {usd_per_hour: 3.6, source: declared for a test, as_of: 2026-11-22}
+"""
+HERE = Placement(
+    shape=LLAMA_3_8B,
+    device=Device(
+        name=THIS_MACHINE, memory_bytes=1e12, bandwidth_bytes_per_s=20e9, flops_per_s={Format.BFLOAT16: 300e9},
+        source="made up", as_of=date(2026, 1, 1),
+    ),
+)  # fmt: skip
+ASKED = Asked(placed=HERE, load=Load(batch=1, input_tokens=10, output_tokens=10))
+
+
+def cell(arm: str, **changed: Any) -> dict[str, Any]:
+    """100 requests of 300 new and 100 cached tokens, answered with 50 each."""
+    return {
+        "arm": arm, "workload": "chat", "block": f"r1-{arm}", "streams": 4, "requests": 100, "output_tokens": 5000,
+        "prompt_tokens": 40_000, "cached_prompt_tokens": 10_000, "output_tokens_per_s": 5.0,
+        "verdict": {"throughput": "valid"},
+    } | changed  # fmt: skip
+
+
+def make_run(runs: Path, cells: list[dict[str, Any]], facts: dict[str, Any]) -> None:
+    plan = make_plan(parse_experiment(TEXT, origin="test"))
+    run = RunDirectory.create(runs / "one", TEXT, plan, {"hardware": facts})
+    write_json(run.path / "measures.json", {"cells": cells, "pooled": []})
+
+
+def test_a_cell_is_estimated_at_its_own_streams_and_lengths(tmp_path: Path) -> None:
+    cells = [cell("plain"), cell("ngram"), cell("plain", verdict={"throughput": "noisy_host"})]
+    make_run(tmp_path, cells, hardware())
+    found = measured_beside(tmp_path, "fake-model", ASKED)
+    (row,) = found["cells"]
+    predicted = estimate(HERE, Load(batch=4, input_tokens=300, output_tokens=50)).tokens_per_s
+    assert (row["arm"], row["input_tokens"], row["output_tokens"]) == ("plain", 300, 50)
+    assert row["predicted_tokens_per_s"] == pytest.approx(predicted)
+    assert row["error"] == pytest.approx(predicted / 5.0 - 1)
+    assert found["median_error"] == pytest.approx(abs(row["error"]))
+    console = Console(width=150, record=True)
+    console.print(estimate_table(estimate_document(ASKED) | {"measured": found}, explain=False))
+    assert "Predicted beside measured" in console.export_text()
+
+
+def test_another_model_or_machine_is_not_the_same(tmp_path: Path) -> None:
+    make_run(tmp_path, [cell("plain")], {**hardware(), "cpu": "another one"})
+    assert measured_beside(tmp_path, "fake-model", ASKED)["cells"] == []
+    other = measured_beside(tmp_path, "other-model", ASKED)
+    assert other["cells"] == []
+    assert "without speculation on this-machine" in other["reason"]
+    assert measured_beside(tmp_path / "nowhere", "fake-model", ASKED)["median_error"] is None
