@@ -75,8 +75,8 @@ def judge(
     if lack:
         word, reason = LosslessnessWord.CANNOT_TELL, lack
     else:
-        moved = _largest_usual(margin_noise(baseline, candidate, flips=False)) or 0.0
-        word, reason = _verdict(theirs, threshold, unsampled_nats=moved if threshold == 0 else 0.0)
+        moved = margin_noise(baseline, candidate, flips=False) if threshold == 0 else noise[:0]
+        word, reason = _verdict(theirs, threshold, unsampled_nats=_largest_usual(moved) or 0.0)
     beside = _largest_usual(margin_noise(baseline, candidate))
     return Losslessness(word, reason, threshold, len(noise), theirs, own, beside)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+#: By how much each input is moved.
+MOVED_SHARE = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Moved:
@@ -21,7 +24,7 @@ class Moved:
 
 
 def sensitivity(
-    answer: Callable[[Mapping[str, float]], float], inputs: Mapping[str, float], *, share: float = 0.2
+    answer: Callable[[Mapping[str, float]], float], inputs: Mapping[str, float], *, share: float = MOVED_SHARE
 ) -> list[Moved]:
     """Move each input by `share`, the strongest first. An input that would leave its range has no answer there.
 

@@ -11,7 +11,7 @@ import typer
 
 from accounting.errors import ConfigError
 from accounting.slo import Slo
-from workbench.terminal import JsonFlag, err, out, print_json
+from workbench.terminal import JsonFlag, out, print_json
 
 
 def estimate(
@@ -78,6 +78,7 @@ def estimate(
         )
     from workbench.estimate_beside import measured_beside
     from workbench.estimate_model import read_model
+    from workbench.given_price import given_price
 
     options = EstimateOptions(
         dtype=dtype, kv_dtype=kv_dtype, batch=batch, input_tokens=input_tokens, output_tokens=output_tokens, tp=tp,
@@ -88,7 +89,7 @@ def estimate(
         model,
         _device(device),
         options,
-        price=_price(price, usd_per_hour),
+        price=given_price(price, usd_per_hour, datetime.now(UTC).date()),
         slo=Slo(ttft_s=ttft_s, tpot_s=tpot_s),
         read_model=read_model,
     )
@@ -104,26 +105,6 @@ def _device(name: str) -> Any:
     from workbench.measured_device import THIS_MACHINE, measured_device
 
     return measured_device() if name == THIS_MACHINE else device_named(name)
-
-
-def _price(name: str | None, usd_per_hour: float | None) -> Any:
-    from accounting.prices import Price
-    from workbench.price_catalogue import price_named
-
-    if name is not None and usd_per_hour is not None:
-        raise ConfigError("--price and --usd-per-hour are two prices.", hint="Give one of them.")
-    today = datetime.now(UTC).date()
-    if name is not None:
-        found, warnings = price_named(name, today)
-        for warning in warnings:
-            err.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)
-        return found.to_price()
-    if usd_per_hour is None:
-        return None
-    try:
-        return Price(usd_per_hour, "given on the command line", today)
-    except ValueError as error:
-        raise ConfigError(f"--usd-per-hour: {error}.") from error
 
 
 def _worked(*, as_json: bool) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from accounting.errors import ConfigError
-from accounting.prices import Price
-from workbench.terminal import JsonFlag, err, out, print_json
+from workbench.terminal import JsonFlag, out, print_json
 
 
 def price(
@@ -44,12 +43,13 @@ def price(
     as_json: JsonFlag = False,
 ) -> None:
     """Price a finished run again: another rent, a purchase, a duty cycle, a tariff; break even with an API or a bigger box."""
+    from workbench.given_price import given_price
     from workbench.price_command import ApiPrice, PriceRequest, Purchase, price_document
     from workbench.price_table import price_table
     from workbench.run_directory import RunDirectory
 
     today = datetime.now(UTC).date()
-    rent = _rent(name, usd_per_hour, devices, today)
+    rent = given_price(name, usd_per_hour, today, devices=devices)
     purchase = None
     if buy_usd is not None:
         if rent is not None:
@@ -90,22 +90,3 @@ def price(
         print_json(document)
     else:
         out.print(price_table(document))
-
-
-def _rent(name: str | None, usd_per_hour: float | None, devices: int, today: date) -> Price | None:
-    """The price that was named or given, of the whole box; None for the run's own."""
-    if name is not None and usd_per_hour is not None:
-        raise ConfigError("--price and --usd-per-hour are two prices.", hint="Give one of them.")
-    if name is not None:
-        from workbench.price_catalogue import price_named
-
-        found, warnings = price_named(name, today)
-        for warning in warnings:
-            err.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)
-        return found.to_price(devices)
-    if usd_per_hour is None:
-        return None
-    try:
-        return Price(usd_per_hour, "given on the command line", today)
-    except ValueError as error:
-        raise ConfigError(f"--usd-per-hour: {error}.") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,6 +12,7 @@ from accounting.estimate.placement import Placement
 from accounting.estimate.serving_estimate import Load, estimate
 from serving.config import ServerConfig
 from workbench.estimate_document import Asked
+from workbench.losslessness_scope import speculates
 from workbench.measured_device import THIS_MACHINE
 from workbench.provenance import hardware, machine_sentence
 from workbench.run_directory import RunDirectory
@@ -20,27 +20,16 @@ from workbench.run_directory import RunDirectory
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """Rows of cells, and the median of their errors' sizes; None without rows."""
-
-    rows: list[Row]
-
-    @property
-    def median_error(self) -> float | None:
-        """Median of |predicted / measured - 1| over the cells."""
-        return median(abs(row["error"]) for row in self.rows) if self.rows else None
-
-
 def measured_beside(runs: Path, model: str, asked: Asked) -> Row:
-    """What runs in `runs` measured of this model on this device: plain values, with the reason where there is nothing."""
-    found = Beside([row for run in _finished(runs) for row in beside_run(run, model, asked.placed)])
+    """What runs in `runs` measured of this model on this device, with the median of |predicted / measured - 1|; the reason
+    where there is nothing.
+    """
+    cells = [row for run in _finished(runs) for row in beside_run(run, model, asked.placed)]
+    device = asked.placed.device.name
     return {
-        "cells": found.rows,
-        "median_error": found.median_error,
-        "reason": None
-        if found.rows
-        else f"no run in {runs} measured {model} without speculation on {asked.placed.device.name}",
+        "cells": cells,
+        "median_error": median(abs(row["error"]) for row in cells) if cells else None,
+        "reason": None if cells else f"no run in {runs} measured {model} without speculation on {device}",
     }
 
 
@@ -52,7 +41,7 @@ def beside_run(run: RunDirectory, model: str, placed: Placement) -> Iterator[Row
     arms = {
         name
         for name, config in configs.items()
-        if isinstance(config, ServerConfig) and config.model.name == model and not _speculates(config)
+        if isinstance(config, ServerConfig) and config.model.name == model and not speculates(config)
     }
     for cell in run.read_json("measures.json")["cells"]:
         if cell["arm"] not in arms or cell["verdict"]["throughput"] != "valid" or not cell["streams"]:
@@ -82,11 +71,6 @@ def _beside(cell: Row, placed: Placement) -> Row | None:
     }  # fmt: skip
 
 
-def without_overhead(placed: Placement) -> Placement:
-    """The same with an engine that takes no time: what is left of a measured step is the engine's."""
-    return replace(placed, device=replace(placed.device, step_overhead_s=0.0))
-
-
 def _finished(runs: Path) -> Iterator[RunDirectory]:
     for path in sorted(runs.glob("*/measures.json")):
         try:
@@ -102,7 +86,3 @@ def _same_device(run: RunDirectory, placed: Placement) -> bool:
         return bool(machine_sentence(facts) == machine_sentence(hardware()))
     named = " ".join(str(gpu) for gpu in facts.get("gpus") or ()).lower()
     return all(part in named for part in placed.device.name.lower().split("-")[:1])
-
-
-def _speculates(config: ServerConfig) -> bool:
-    return config.speculation is not None and config.speculation.method != "off"

@@ -15,6 +15,7 @@ from accounting.errors import ConfigError, RunError
 from accounting.holding import Holding, bought, rented, usd_per_1k
 from accounting.prices import Price
 from accounting.routing import cascaded_usd_per_1k, least_share_for_a_cascade, routed_usd_per_1k
+from accounting.sensitivity import MOVED_SHARE
 from workbench.repricing import (
     Place,
     Row,
@@ -29,6 +30,9 @@ from workbench.run_directory import RunDirectory
 
 FORMAT = "kilotoken-price/1"
 SECONDS_PER_DAY = 86_400.0
+
+#: Workload -> USD per 1k of another run, and whose they are.
+OtherCosts = dict[str, tuple[float, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +86,14 @@ def price_document(run: RunDirectory, request: PriceRequest, *, today: date) -> 
         )
     startup_s = _startup_s(run)
     try:
-        holding, source, as_of = _holding(request, own, cells, today)
+        inputs, other = _inputs(request, own, cells), _other_costs(request)
+        holding, (source, as_of) = _holding(inputs), _dated(request, own, today)
         terms = Terms(
             holding=holding,
             duty_cycle=request.duty_cycle,
             start_up_share=request.starts_per_day * (startup_s or 0.0) / SECONDS_PER_DAY,
             source=source,
-            as_of=as_of,
+            as_of=as_of.isoformat(),
         )
         times = {arm: token_times(cells, arm) for arm in dict.fromkeys(place.arm for place in found)}
         rows = [priced_place(place, terms, times[place.arm]) for place in found]
@@ -100,35 +105,52 @@ def price_document(run: RunDirectory, request: PriceRequest, *, today: date) -> 
             "run": str(run.path),
             "terms": _terms(terms, request, startup_s),
             "places": rows,
-            "break_even": _break_even(found, holding, request),
-            "sensitivity": _sensitivity(found, rows, request, own, cells, today),
-            "routing": _routing(found, rows, request),
+            "break_even": _break_even(found, holding, request.api, other),
+            "sensitivity": _sensitivity(found, rows, {"duty_cycle": request.duty_cycle, **inputs}),
+            "routing": _routing(found, rows, request, other),
         }
     except ValueError as error:
         raise ConfigError(f"{error}.") from error
     return document
 
 
-def _holding(request: PriceRequest, own: Price, cells: list[Row], today: date) -> tuple[Holding, str, str]:
-    if request.purchase is not None:
-        bill = request.purchase
-        watts = bill.busy_watts if bill.busy_watts is not None else _measured_watts(cells)
-        if watts is None:
-            raise ConfigError(
-                "a bought box pays for its electricity, and the run did not measure what it drew.",
-                hint="Give --busy-watts (and --idle-watts), from a meter or the maker's sheet.",
-            )
-        holding = bought(
-            bill.usd,
-            bill.years,
-            busy_watts=watts,
-            idle_watts=bill.idle_watts,
-            usd_per_kwh=bill.usd_per_kwh,
-            pue=bill.pue,
+def _inputs(request: PriceRequest, own: Price, cells: list[Row]) -> dict[str, float]:
+    """The amounts that the holding follows from, by name: of a purchase, or the rent alone."""
+    bill = request.purchase
+    if bill is None:
+        return {"usd_per_hour": (request.rent or own).usd_per_hour}
+    watts = bill.busy_watts if bill.busy_watts is not None else _measured_watts(cells)
+    if watts is None:
+        raise ConfigError(
+            "a bought box pays for its electricity, and the run did not measure what it drew.",
+            hint="Give --busy-watts (and --idle-watts), from a meter or the maker's sheet.",
         )
-        return holding, f"bought for {bill.usd:,.0f} $ over {bill.years:g} years", today.isoformat()
+    return {
+        "purchase_usd": bill.usd, "years": bill.years, "usd_per_kwh": bill.usd_per_kwh, "pue": bill.pue,
+        "busy_watts": watts, "idle_watts": bill.idle_watts,
+    }  # fmt: skip
+
+
+def _holding(inputs: Mapping[str, float]) -> Holding:
+    if "usd_per_hour" in inputs:
+        return rented(inputs["usd_per_hour"])
+    return bought(
+        inputs["purchase_usd"],
+        inputs["years"],
+        busy_watts=inputs["busy_watts"],
+        idle_watts=inputs["idle_watts"],
+        usd_per_kwh=inputs["usd_per_kwh"],
+        pue=inputs["pue"],
+    )
+
+
+def _dated(request: PriceRequest, own: Price, today: date) -> tuple[str, date]:
+    """Where the price comes from, and of which day it is."""
+    bill = request.purchase
+    if bill is not None:
+        return f"bought for {bill.usd:,.0f} $ over {bill.years:g} years", today
     price = request.rent or own
-    return rented(price.usd_per_hour), price.source, price.as_of.isoformat()
+    return price.source, price.as_of
 
 
 def _measured_watts(cells: list[Row]) -> float | None:
@@ -160,15 +182,14 @@ def _terms(terms: Terms, request: PriceRequest, startup_s: float | None) -> Row:
     }
 
 
-def _break_even(found: list[Place], holding: Holding, request: PriceRequest) -> list[Row]:
+def _break_even(found: list[Place], holding: Holding, api: ApiPrice | None, other: OtherCosts) -> list[Row]:
     rows = []
     for place in found:
-        if request.api is not None:
-            per_1k = _api_per_1k(place, request.api)
-            rows.append(break_even_of(place, holding, per_1k, "the API"))
-        bigger = _other_cost(place.workload, request)
-        if bigger is not None:
-            rows.append(break_even_of(place, holding, bigger[0], f"{bigger[1]}, held only while it is busy"))
+        if api is not None:
+            rows.append(break_even_of(place, holding, _api_per_1k(place, api), "the API"))
+        if place.workload in other:
+            usd, name = other[place.workload]
+            rows.append(break_even_of(place, holding, usd, f"{name}, held only while it is busy"))
     return rows
 
 
@@ -190,21 +211,20 @@ def _api_per_1k(place: Place, api: ApiPrice) -> float:
     )
 
 
-def _other_cost(workload: str, request: PriceRequest) -> tuple[float, str] | None:
-    """Least cost per 1k of the other run on this workload, at its own price, and whose it is."""
+def _other_costs(request: PriceRequest) -> OtherCosts:
+    """Of the other run: its least cost per 1k on each workload, at its own price, and whose it is; empty without one."""
     if request.against is None:
-        return None
+        return {}
     other = RunDirectory.open(request.against)
-    price = other.experiment().price.to_price()
-    costs = [
-        (usd_per_1k(rented(price.usd_per_hour), place.tokens_per_s), f"{place.arm} of {other.path.name}")
-        for place in places(other.read_json("measures.json")["cells"])
-        if place.workload == workload
-    ]
-    return min(costs) if costs else None
+    holding = rented(other.experiment().price.usd_per_hour)
+    costs: OtherCosts = {}
+    for place in places(other.read_json("measures.json")["cells"]):
+        cost = (usd_per_1k(holding, place.tokens_per_s), f"{place.arm} of {other.path.name}")
+        costs[place.workload] = min(cost, costs.get(place.workload, cost))
+    return costs
 
 
-def _routing(found: list[Place], rows: list[Row], request: PriceRequest) -> list[Row]:
+def _routing(found: list[Place], rows: list[Row], request: PriceRequest, other: OtherCosts) -> list[Row]:
     """A share answered here, the rest by the other run's server."""
     if request.route_share is None:
         return []
@@ -215,10 +235,9 @@ def _routing(found: list[Place], rows: list[Row], request: PriceRequest) -> list
         )
     routed = []
     for place, row in zip(found, rows, strict=True):
-        other = _other_cost(place.workload, request)
-        if other is None:
+        if place.workload not in other:
             continue
-        small, (large, name) = row["usd_per_1k_output_tokens"], other
+        small, (large, name) = row["usd_per_1k_output_tokens"], other[place.workload]
         routed.append(
             {
                 "arm": place.arm, "workload": place.workload, "load": place.load, "large": name,
@@ -231,41 +250,14 @@ def _routing(found: list[Place], rows: list[Row], request: PriceRequest) -> list
     return routed
 
 
-def _sensitivity(
-    found: list[Place], rows: list[Row], request: PriceRequest, own: Price, cells: list[Row], today: date
-) -> Row:
+def _sensitivity(found: list[Place], rows: list[Row], inputs: dict[str, float]) -> Row:
     """Of the cheapest place: which input moves its cost most."""
-    cheapest = min(range(len(found)), key=lambda n: rows[n]["usd_per_1k_output_tokens"])
-    inputs: dict[str, float] = {"duty_cycle": request.duty_cycle}
-    if request.purchase is None:
-        inputs["usd_per_hour"] = (request.rent or own).usd_per_hour
-    else:
-        bill = request.purchase
-        watts = bill.busy_watts if bill.busy_watts is not None else _measured_watts(cells)
-        inputs |= {
-            "purchase_usd": bill.usd,
-            "years": bill.years,
-            "usd_per_kwh": bill.usd_per_kwh,
-            "pue": bill.pue,
-        }
-        inputs |= {"busy_watts": watts or 0.0, "idle_watts": bill.idle_watts}
 
     def cost(given: Mapping[str, float]) -> float:
-        if "usd_per_hour" in given:
-            holding = rented(given["usd_per_hour"])
-        else:
-            holding = bought(
-                given["purchase_usd"],
-                given["years"],
-                busy_watts=given["busy_watts"],
-                idle_watts=given["idle_watts"],
-                usd_per_kwh=given["usd_per_kwh"],
-                pue=given["pue"],
-            )
-        return usd_per_1k(holding, given["output_tokens_per_s"], duty_cycle=given["duty_cycle"])
+        return usd_per_1k(_holding(given), given["output_tokens_per_s"], duty_cycle=given["duty_cycle"])
 
-    place = found[cheapest]
+    place, _ = min(zip(found, rows, strict=True), key=lambda pair: pair[1]["usd_per_1k_output_tokens"])
     return {
-        "arm": place.arm, "workload": place.workload, "load": place.load, "moved_by": 0.2,
+        "arm": place.arm, "workload": place.workload, "load": place.load, "moved_by": MOVED_SHARE,
         "inputs": sensitivity_of(place, inputs, cost),
     }  # fmt: skip

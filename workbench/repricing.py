@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounting.break_even import BreakEven, break_even
+from accounting.cost import per_million, slo_cost
 from accounting.holding import Holding, usd_per_1k
 from accounting.missing import Measured, measured, not_measured
 from accounting.sensitivity import sensitivity
@@ -133,8 +134,7 @@ def priced_place(place: Place, terms: Terms, times: TokenTimes | str) -> Row:
     allocated = usd_per_1k(
         terms.holding, place.tokens_per_s, duty_cycle=terms.duty_cycle, start_up_share=terms.start_up_share
     )
-    share = place.slo_token_share
-    within = measured(allocated / share) if share else not_measured("no token came within the SLO")
+    within = slo_cost(measured(allocated), _slo_token_share(place))
     return {
         "arm": place.arm,
         "workload": place.workload,
@@ -142,7 +142,7 @@ def priced_place(place: Place, terms: Terms, times: TokenTimes | str) -> Row:
         "cells": place.cells,
         "output_tokens_per_s": place.tokens_per_s,
         "usd_per_1k_output_tokens": allocated,
-        "usd_per_1m_output_tokens": allocated * 1000.0,
+        "usd_per_1m_output_tokens": per_million(allocated),
         "usd_per_1k_slo_output_tokens": within.value,
         "usd_per_1k_output_tokens_usage_basis": None if place.busy_share is None else full * place.busy_share,
         "usd_per_request": allocated * place.output_tokens / place.requests / 1000.0
@@ -151,6 +151,12 @@ def priced_place(place: Place, terms: Terms, times: TokenTimes | str) -> Row:
         "shares": _shares(place, times),
         "reason": within.reason or None,
     }
+
+
+def _slo_token_share(place: Place) -> Measured:
+    if place.slo_token_share is None:
+        return not_measured("not every cell says which tokens came within the SLO")
+    return measured(place.slo_token_share)
 
 
 def _shares(place: Place, times: TokenTimes | str) -> Row:
@@ -191,10 +197,3 @@ def sensitivity_of(place: Place, answer_inputs: Row, cost: Any) -> list[Row]:
     """How far the cost of one place moves with each input by a fifth, the strongest first."""
     found = sensitivity(cost, {"output_tokens_per_s": place.tokens_per_s, **answer_inputs})
     return [{"input": one.name, "lower": one.lower, "higher": one.higher} for one in found]
-
-
-def slo_share(place: Place) -> Measured:
-    """Share of a place's tokens within the SLO."""
-    if place.slo_token_share is None:
-        return not_measured("not every cell says which tokens came within the SLO")
-    return measured(place.slo_token_share)

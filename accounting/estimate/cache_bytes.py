@@ -26,34 +26,6 @@ def bytes_per_token(shape: ModelShape, element_bytes: float = 2.0) -> float:
     return element_bytes * sum(kind.count * elements_per_token(kind.mixer) for kind in shape.layers)
 
 
-def sequence_bytes(
-    shape: ModelShape, context: float, *, element_bytes: float = 2.0, state_bytes: float = 2.0
-) -> float:
-    """Bytes of one sequence of `context` tokens: what grows with it, and the constant states.
-
-    `element_bytes` of a key or value, `state_bytes` of an element of a state (vLLM keeps states in the model's type).
-
-    Raises:
-        ValueError: for a negative context.
-    """
-    if context < 0:
-        raise ValueError(f"a context of {context} tokens cannot be")
-    grown = element_bytes * sum(
-        kind.count * elements_per_token(kind.mixer) * kept_tokens(kind.mixer, context)
-        for kind in shape.layers
-    )
-    return grown + state_elements(shape) * state_bytes
-
-
-def state_elements(shape: ModelShape) -> int:
-    """Elements of constant state per sequence: the scan's state, and the last inputs that its kernel still sees."""
-    return sum(
-        kind.count * kind.mixer.inner * (kind.mixer.state + kind.mixer.kernel - 1)
-        for kind in shape.layers
-        if isinstance(kind.mixer, StateSpace)
-    )
-
-
 def tensor_parallel_share(mixer: Mixer, ways: int) -> float:
     """Which share of a layer's cache each of `ways` devices holds.
 
@@ -66,15 +38,34 @@ def tensor_parallel_share(mixer: Mixer, ways: int) -> float:
     return 1.0 / ways
 
 
-def device_sequence_bytes(
-    shape: ModelShape, context: float, ways: int, *, element_bytes: float = 2.0, state_bytes: float = 2.0
+def sequence_bytes(
+    shape: ModelShape, context: float, *, ways: int = 1, element_bytes: float = 2.0, state_bytes: float = 2.0
 ) -> float:
-    """The same as `sequence_bytes` on each of `ways` tensor-parallel devices."""
+    """Bytes of one sequence of `context` tokens on each of `ways` tensor-parallel devices: what grows, and the states.
+
+    `element_bytes` of a key or value, `state_bytes` of an element of a state (vLLM keeps states in the model's type).
+
+    Raises:
+        ValueError: for a negative context.
+    """
+    if context < 0:
+        raise ValueError(f"a context of {context} tokens cannot be")
     held = 0.0
     for kind in shape.layers:
         mixer = kind.mixer
         grown = elements_per_token(mixer) * kept_tokens(mixer, context) * element_bytes
-        if isinstance(mixer, StateSpace):
-            grown = mixer.inner * (mixer.state + mixer.kernel - 1) * state_bytes
-        held += kind.count * grown * tensor_parallel_share(mixer, ways)
+        whole = grown + _state_elements(mixer) * state_bytes
+        held += kind.count * whole * tensor_parallel_share(mixer, ways)
     return held
+
+
+def state_elements(shape: ModelShape) -> int:
+    """Elements of constant state per sequence."""
+    return sum(kind.count * _state_elements(kind.mixer) for kind in shape.layers)
+
+
+def _state_elements(mixer: Mixer) -> int:
+    """Of one layer: the scan's state, and the last inputs that its kernel still sees."""
+    if isinstance(mixer, StateSpace):
+        return mixer.inner * (mixer.state + mixer.kernel - 1)
+    return 0

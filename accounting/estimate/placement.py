@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from accounting.estimate.cache_bytes import device_sequence_bytes
+from accounting.estimate.cache_bytes import sequence_bytes
 from accounting.estimate.device import Device
 from accounting.estimate.parameters import parameters
 from accounting.estimate.shape import ModelShape
@@ -66,7 +66,7 @@ class Placement:
 
     def device_cache_bytes(self, context: float) -> float:
         """What one sequence of so many tokens holds on each device of its replica."""
-        held = device_sequence_bytes(self.shape, context, self.tensor, element_bytes=self.cache_element_bytes)
+        held = sequence_bytes(self.shape, context, ways=self.tensor, element_bytes=self.cache_element_bytes)
         return held / self.pipeline
 
     def free_bytes(self) -> float:

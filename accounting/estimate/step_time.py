@@ -60,7 +60,7 @@ def decode_step(placed: Placement, batch: float, context: float, *, tokens: int 
     """
     if batch <= 0 or tokens < 1 or context < 0:
         raise ValueError(f"{batch} sequences with {tokens} tokens behind {context} make no step")
-    device, shape = placed.device, placed.shape
+    shape = placed.shape
     parts = min(placed.pipeline, max(1, int(batch)))
     sequences = batch / parts
     rows = sequences * tokens
@@ -68,12 +68,7 @@ def decode_step(placed: Placement, batch: float, context: float, *, tokens: int 
     read = weight_bytes(touched, placed.weights) / placed.tensor
     cached = sequences * placed.device_cache_bytes(context) * placed.pipeline
     flops = rows * (projection_flops(shape) + head_flops(shape) + attention_flops(shape, context))
-    return StepTime(
-        memory_s=(read + cached) / (device.bandwidth_bytes_per_s * placed.bandwidth_share),
-        compute_s=flops / placed.tensor / (device.rate(placed.weights, rows) * placed.compute_share),
-        link_s=_link_s(placed, rows),
-        overhead_s=device.step_overhead_s + shape.depth * device.layer_overhead_s,
-    )
+    return _step(placed, rows, read + cached, flops / placed.tensor)
 
 
 def prefill_step(placed: Placement, tokens: int, *, prompts: int = 1) -> StepTime:
@@ -81,17 +76,23 @@ def prefill_step(placed: Placement, tokens: int, *, prompts: int = 1) -> StepTim
 
     Pipeline stages wait for the first and last part: the bubble of as many parts as there are prompts.
     """
-    device, shape = placed.device, placed.shape
+    shape = placed.shape
     rows = tokens * prompts
     read = weight_bytes(touched_parameters(shape, rows), placed.weights)
     written = prompts * placed.device_cache_bytes(tokens) * placed.pipeline * placed.tensor
     flops = prompts * prefill_flops(shape, tokens)
     ways = placed.tensor * placed.pipeline * (1.0 - bubble_share(placed.pipeline, prompts))
+    return _step(placed, rows, (read + written) / ways, flops / ways)
+
+
+def _step(placed: Placement, rows: float, moved_bytes: float, flops: float) -> StepTime:
+    """A step of so many rows from what one device moves and computes in it."""
+    device = placed.device
     return StepTime(
-        memory_s=(read + written) / ways / (device.bandwidth_bytes_per_s * placed.bandwidth_share),
-        compute_s=flops / ways / (device.rate(placed.weights, rows) * placed.compute_share),
+        memory_s=moved_bytes / (device.bandwidth_bytes_per_s * placed.bandwidth_share),
+        compute_s=flops / (device.rate(placed.weights, rows) * placed.compute_share),
         link_s=_link_s(placed, rows),
-        overhead_s=device.step_overhead_s + shape.depth * device.layer_overhead_s,
+        overhead_s=device.step_overhead_s + placed.shape.depth * device.layer_overhead_s,
     )
 
 
