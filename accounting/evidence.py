@@ -37,7 +37,8 @@ class CellFacts:
     """What the records do not say of a cell.
 
     `streams` in a closed loop, `offered_rate_per_s` in an open one; `rate_changes` where arrivals ramp, step or
-    replay a trace: throughput then moves with them and is not asked to be steady. `queue`: the server's own count of
+    replay a trace: throughput then moves with them and is not asked to be steady. `late_edges`: the window's counters were
+    read too late (`window_edges`). `queue`: the server's own count of
     running and waiting requests at (equally spaced) instants of the window, where it gives one. `prefix_hits` and
     `answer_memory`: what the server's caches can have known beforehand; None where it was not looked at.
     """
@@ -45,6 +46,7 @@ class CellFacts:
     streams: int | None = None
     offered_rate_per_s: float | None = None
     rate_changes: bool = False
+    late_edges: str = ""
     queue: NDArray[np.float64] | None = None
     host_samples: Sequence[HostSample] = ()
     calibrated_tokens_per_s: float | None = None
@@ -129,6 +131,7 @@ def find(records: Records, start_s: float, end_s: float, known: CellFacts) -> Wi
         client=tuple(filter(None, [*client_findings(client, e2e_p50_s=e2e_p50_s), too_fast])),
         client_tails=tuple(client_tail_findings(client, **medians)),
         noise=noise.reason,
+        late_edges=known.late_edges,
         saturation=full.reason if full else "",
         drift=tuple(s.reason for s in gated if s.reason),
     )

@@ -66,6 +66,7 @@ class CellEvidence:
     client: tuple[str, ...] = ()  # the load client was too slow for throughput and tails
     client_tails: tuple[str, ...] = ()  # ... for the tails only
     noise: str = ""  # the host did other things
+    late_edges: str = ""  # the counters at the window's edges were read too late
     saturation: str = ""  # the server did not keep up with the arrivals
     drift: tuple[str, ...] = ()  # throughput or TPOT was not steady inside the window
     drafts: float | None = None  # None where the server does not speculate or does not say
@@ -108,7 +109,11 @@ def _first(findings: list[Finding]) -> Verdict:
 def _content_findings(e: CellEvidence) -> list[Finding]:
     """What spoils every statistic: it was not the work that was asked for."""
     found = []
-    if e.requests == 0 or e.failed > MAX_FAILED_SHARE * e.requests:
+    if e.requests == 0:
+        # Where the window was read too late there was none: that says nothing of the server.
+        verdict = Verdict.NOISY_HOST if e.late_edges else Verdict.FAILED
+        found.append((verdict, f"no request was sent in the window of {e.window_s:.1f} s"))
+    elif e.failed > MAX_FAILED_SHARE * e.requests:
         found.append((Verdict.FAILED, f"{e.failed} of {e.requests} requests failed"))
     if e.reconciled is False:
         found.append((Verdict.UNRECONCILED, e.reconciliation_reason))
@@ -134,8 +139,7 @@ def _content_findings(e: CellEvidence) -> list[Finding]:
 def _speed_findings(e: CellEvidence) -> list[Finding]:
     """What spoils anything with time in it."""
     found = [(Verdict.CLIENT_BOUND, text) for text in e.client]
-    if e.noise:
-        found.append((Verdict.NOISY_HOST, e.noise))
+    found += [(Verdict.NOISY_HOST, text) for text in (e.late_edges, e.noise) if text]
     if e.saturation:
         found.append((Verdict.SATURATED, e.saturation))
     found += [(Verdict.DRIFTING, text) for text in e.drift]

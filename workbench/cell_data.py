@@ -24,6 +24,7 @@ from accounting.load_summary import latency_samples
 from accounting.prefix_hits import PrefixHits, judge_prefix_hits
 from accounting.record_columns import RecordColumns
 from accounting.trend import MINIMUM_VALUES
+from accounting.window_edges import late_edges
 from accounting.window_series import MOST_BINS
 from loadtest.request_columns import read_columns
 from serving.endpoints import MetricsPage
@@ -113,7 +114,7 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
     records = read_columns(directory.requests)
     if WINDOW_END not in facts["edges"]:
         raise RunError(f"{directory.facts} has no steady window: the cell did not finish.")
-    start_s, end_s = (facts["edges"][name]["at_s"] for name in (WINDOW_START, WINDOW_END))
+    start_s, end_s = _edges_s(facts)
     window = idle = life = None
     uncertainty_s = 0.0
     if not facts["metrics_error"]:
@@ -147,6 +148,11 @@ def read_cell(block: BlockPlan, cell: CellPlan, directory: CellDirectory) -> Cel
         life,
         facts.get("energy"),
     )
+
+
+def _edges_s(facts: dict[str, Any]) -> tuple[float, float]:
+    """When the counters were read at the window's edges."""
+    return facts["edges"][WINDOW_START]["at_s"], facts["edges"][WINDOW_END]["at_s"]
 
 
 def _prefix_hits(explained: dict[str, Any] | None, idle: CounterChange | None) -> PrefixHits | None:
@@ -194,6 +200,7 @@ def _cell_facts(
         streams=cell.streams,
         offered_rate_per_s=cell.rate_per_s,
         rate_changes=facts.get("rate_changes", False),
+        late_edges=late_edges(_edges_s(facts), facts.get("stages_s", {})),
         queue=_queue(gauges),
         host_samples=read_host_samples(host) if host.exists() else (),
         calibrated_tokens_per_s=facts.get("calibrated_tokens_per_s"),

@@ -28,6 +28,7 @@ SPOILS_ALL: list[tuple[dict[str, Any], Verdict]] = [
 SPOILS_TIME: list[tuple[dict[str, Any], Verdict]] = [
     ({"client": ("sent late",)}, Verdict.CLIENT_BOUND),
     ({"noise": "other programs"}, Verdict.NOISY_HOST),
+    ({"late_edges": "read late"}, Verdict.NOISY_HOST),
     ({"saturation": "the queue grew"}, Verdict.SATURATED),
     ({"drift": ("TPOT drifts",)}, Verdict.DRIFTING),
     ({"window_s": 24.9}, Verdict.TOO_SHORT),
@@ -49,6 +50,12 @@ def test_what_was_not_the_work_asked_for_spoils_every_statistic(
     verdict = judge(replace(GOOD, **fault))
     assert (verdict.throughput, verdict.tails, verdict.acceptance) == (expected,) * 3
     assert verdict.reason
+
+
+def test_a_window_that_was_read_too_late_to_have_requests_is_the_host_s_failure() -> None:
+    verdict = judge(replace(GOOD, requests=0, window_s=0.1, late_edges="read late"))
+    assert (verdict.throughput, verdict.tails, verdict.acceptance) == (Verdict.NOISY_HOST,) * 3
+    assert verdict.reason.startswith("no request was sent in the window of 0.1 s; read late")
 
 
 @pytest.mark.parametrize(("fault", "expected"), SPOILS_TIME)

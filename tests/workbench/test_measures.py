@@ -169,6 +169,24 @@ def test_a_noisy_host_spoils_time_and_not_acceptance(files: CellFiles) -> None:
     assert verdict == {"throughput": "noisy_host", "tails": "noisy_host", "acceptance": "valid"}
 
 
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ({"window": 4.9, "tail": 35.0, "drain": 35.5}, ""),
+        ({"window": 4.9, "tail": 34.0, "drain": 34.8}, ""),
+        ({"window": 4.9, "tail": 30.0, "drain": 30.5}, "last page was read 4.5 s after the load's end"),
+        ({"window": 1.0, "tail": 4.0, "drain": 4.5}, "first page was read 4.0 s late, after the window"),
+        ({}, ""),
+    ],
+)
+def test_counters_read_after_the_load_s_end_are_not_the_window_s(
+    stages: dict[str, float], said: str, files: CellFiles
+) -> None:
+    measures = measure_cell(files.facts(stages_s=stages).read(), EXPERIMENT, None)
+    assert measures["verdict"]["throughput"] == ("noisy_host" if said else "valid")
+    assert said in (measures["reason"] or "")
+
+
 def test_few_drafts_are_too_few_for_acceptance(files: CellFiles) -> None:
     measures = measure_cell(files.pages(RECORDS, drafts=399).read(), EXPERIMENT, None)
     assert measures["verdict"]["acceptance"] == "too_short"
