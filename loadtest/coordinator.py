@@ -66,6 +66,8 @@ class Coordinator:
         self._counts = {worker: Counts() for worker in range(spec.processes)}
         self._saved: dict[int, dict[str, Any]] = {}
         self._shipped: set[int] = set()
+        self._heard_s: dict[int, float] = {}
+        self._longest_silence_s: dict[int, float] = {}
 
     def run(self, *, every_s: float = 0.02) -> list[dict[str, Any]]:
         """The whole cell; the workers' files, each with the offset of its clock.
@@ -86,7 +88,12 @@ class Coordinator:
         self._await(lambda: len(self._saved) == workers, "saved its records")
         self._fetch_what_is_elsewhere()
         return [
-            {**saved, "worker": worker, **msgspec.to_builtins(offset)}
+            {
+                **saved,
+                "worker": worker,
+                "longest_silence_s": self._longest_silence_s.get(worker),
+                **msgspec.to_builtins(offset),
+            }
             for worker, offset in self._offsets(before, after).items()
             for saved in [self._saved[worker]]
         ]
@@ -174,6 +181,7 @@ class Coordinator:
                 self._pings.setdefault(index, []).append(ping)
                 self._boots[index] = values["boot"]
             case "counts":
+                self._note_silence(index)
                 self._counts[index] = msgspec.convert(values["counts"], Counts)
             case "saved":
                 self._saved[index] = values
@@ -185,6 +193,13 @@ class Coordinator:
                 self._failed = f"worker {index}: {values['error']}"
             case _:
                 raise ValueError(f"a worker says {kind!r}, which nobody knows")
+
+    def _note_silence(self, index: int) -> None:
+        """Counts come every 50 ms: a long gap is a held-up worker, or messages that were held up."""
+        now_s = self._clock()
+        silence_s = now_s - self._heard_s.get(index, now_s)
+        self._longest_silence_s[index] = max(silence_s, self._longest_silence_s.get(index, 0.0))
+        self._heard_s[index] = now_s
 
     def _keep(self, index: int, data: bytes) -> None:
         """Add a part of a worker's file. Whoever carries the messages drops errors: a full disk must end the cell."""

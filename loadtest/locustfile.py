@@ -14,7 +14,7 @@ from typing import Any
 
 import gevent
 import msgspec
-from locust import User, constant, events, task
+from locust import User, constant, events, runners, task
 from locust.exception import StopUser
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
@@ -33,6 +33,11 @@ from loadtest.worker_process import WorkerProcess, boot_id
 
 TO_WORKERS, TO_MASTER = "kilotoken_order", "kilotoken_heard"
 BEGIN_LIMIT_S = 30.0  # from Locust's start, when all workers are connected, until their users run
+
+# Locust gives a worker up after four silent seconds. Its messages may rest for longer: pyzmq looks by itself at a socket
+# of gevent's only after 11.6 s where a wake-up was lost, and two cores full of vLLM hold processes up for seconds. What a
+# pause did to the load is in the records; ending an hour's run for it would lose them.
+runners.HEARTBEAT_LIVENESS = 15  # heartbeats, one a second
 
 _spec = read_spec(Path(os.environ[SPEC_VARIABLE])) if SPEC_VARIABLE in os.environ else None
 _events_fd = int(os.environ.get(EVENTS_VARIABLE, "-1"))
@@ -196,7 +201,7 @@ def _take_seats(seats: int) -> None:
 
 
 def _lost() -> str:
-    """Which workers have gone: ended, or silent for four heartbeats."""
+    """Which workers have gone: ended, or silent for too many heartbeats."""
     if not isinstance(_runner, MasterRunner):
         return ""
     gone = [

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -64,6 +65,8 @@ def test_a_closed_loop_says_everything_that_it_promises_and_keeps_it(
     assert document["failed"] == 0
     assert document["clock"] in ("kernel", "user")
     assert document["reconciliation"]["reconciled"], "a server with vLLM's counters is counted twice"
+    energy = document["energy"]
+    assert (energy["joules"] is None) == bool(energy["reason"]), "measured, or said why not"
     assert document["ttft_ms"]["p50"] >= 10.0, "the server needs 10 ms to its first token"
     assert {r.stream for r in measured(tmp_path / "out")} == {0, 1, 2}
     assert json.loads((tmp_path / "out/summary.json").read_text()) == document
@@ -317,6 +320,26 @@ def test_kill_9_of_the_command_ends_its_load(server: str, started: Start) -> Non
     child.kill()
     child.wait()
     wait_for(lambda: all_gone(tree), 15)
+
+
+def test_load_processes_that_are_held_up_for_seconds_lose_nothing(server: str, started: Start) -> None:
+    """Longer than Locust waits by itself: a machine that is busy elsewhere does not end the load."""
+    child = started(
+        "load", "--url", server, "--streams", 2, "--duration", 8, *SHORT, "--processes", 2, "--out", "out"
+    )  # fmt: skip
+    assert any(line.startswith("window") for line in iter(child.stdout or ()))
+    tree = tree_of(child.pid)
+    parents = {p.pid: p.ppid() for p in tree}
+    workers = [p for p in tree if parents[p.pid] in parents]
+    assert len(workers) == 2
+    for worker in workers:
+        worker.suspend()
+    time.sleep(6.0)
+    for worker in workers:
+        worker.resume()
+    output, _ = child.communicate(timeout=40)
+    assert child.returncode == 0, output
+    assert "client_bound" in output
 
 
 def test_a_load_process_that_dies_ends_the_load_with_a_clear_error(server: str, started: Start) -> None:

@@ -194,6 +194,22 @@ def test_a_worker_that_has_not_counted_yet_has_not_finished(world: World) -> Non
     assert world.now_s > 1000.0 + stages.warm_up_s + stages.window_s + stages.drain_limit_s
 
 
+def test_how_long_a_worker_was_silent_stands_beside_its_file(world: World) -> None:
+    first, second = world.workers
+
+    def stage(stage: str) -> None:
+        first.count(finished=stage == "drain")
+        if stage == "window":
+            world.now_s += 1.5  # held up, or its messages were
+        if stage != "ramp":
+            second.stage("drain")
+
+    first.answers["stage"] = stage
+    silences = [part["longest_silence_s"] for part in world.run()]
+    assert silences[0] == pytest.approx(2.3, abs=0.6)
+    assert silences[0] >= 1.5
+
+
 def test_a_cell_that_is_stopped_from_outside_ends_as_failed(world: World) -> None:
     world.workers[0].answers["start"] = lambda **_: world.coordinator.stop("stopped on the page")
     with pytest.raises(WorkerFailedError, match="stopped on the page"):
