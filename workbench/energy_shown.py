@@ -30,6 +30,15 @@ def energy_lines(cells: Sequence[Cell]) -> list[str]:
     return lines
 
 
+def energy_line(energy: dict[str, Any]) -> str:
+    """Of one load: its joules, or why there are none."""
+    joules = energy["joules_per_1k_output_tokens"]
+    if joules is None:
+        return f"joules per token not measured, because {energy['reason']}"
+    note = f" ({energy['note']})" if energy["note"] else ""
+    return f"{_three_digits(joules)} joules per 1k output tokens of the {' and '.join(energy['covers'])} alone{note}"
+
+
 def _by_place(cells: Sequence[tuple[Cell, dict[str, Any]]]) -> str:
     """`chat at 1 stream: plain 812, ngram 640 to 655`, of each arm the lowest and the highest repeat."""
     values: dict[str, dict[str, list[float]]] = {}

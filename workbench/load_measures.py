@@ -16,6 +16,7 @@ from loadtest.config import ClosedLoop, LoadSpec, OpenLoop, Replay
 from loadtest.workloads import Workload
 from workbench.achieved_hits import achieved_hits
 from workbench.cell_data import CellData, read_cell
+from workbench.energy_measures import energy_measures, output_tokens_of
 from workbench.kv_blocks import NOT_VLLM, KvBlocks
 from workbench.measures import reconciled_counts, window_counters
 from workbench.natural_lengths import length_facts
@@ -64,6 +65,7 @@ def measure_load(
         )
     }
     document["reconciliation"] = reconciliation
+    document["energy"] = energy_measures(data.energy, output_tokens_of(speed, reconciliation))
     document["caches_reset"] = data.caches_reset
     document["cache_salted"] = data.cache_salted
     document["load"] = _about_load(spec, workload)

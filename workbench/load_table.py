@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from workbench.energy_shown import energy_line
+
 _LATENCIES = (
     ("ttft_ms", "TTFT", "intended send to the first token"),
     ("tpot_ms", "TPOT", "per output token after the first event"),
@@ -100,6 +102,7 @@ def _facts(document: Mapping[str, Any]) -> list[str]:
     length = document["server"]["acceptance_length"]
     if length["value"] is not None:
         lines.append(f"acceptance length {length['value']:.2f}")
+    lines.append(energy_line(document["energy"]))
     if document["load"]["synthetic"]:
         lines.append(f"prompts: {document['load']['synthetic']}")
     by_outcome = {k: v for k, v in document["accounted"]["by_outcome"].items() if k != "ok"}

@@ -103,7 +103,8 @@ def price_document(run: RunDirectory, request: PriceRequest, *, today: date) -> 
         document = {
             "format": FORMAT,
             "run": str(run.path),
-            "terms": _terms(terms, request, startup_s),
+            "terms": _terms(terms, request, startup_s)
+            | {"electricity": _electricity(request, inputs, cells)},
             "places": rows,
             "break_even": _break_even(found, holding, request.api, other),
             "sensitivity": _sensitivity(found, rows, {"duty_cycle": request.duty_cycle, **inputs}),
@@ -158,6 +159,17 @@ def _measured_watts(cells: list[Row]) -> float | None:
     watts = [(cell.get("energy") or {}).get("watts") for cell in cells]
     known = [value for value in watts if value is not None]
     return sum(known) / len(known) if known and len(known) == len(watts) else None
+
+
+def _electricity(request: PriceRequest, inputs: Mapping[str, float], cells: list[Row]) -> str | None:
+    """Whose watts a bought box pays for; None where electricity is in the rent."""
+    if request.purchase is None:
+        return None
+    busy = f"{inputs['busy_watts']:,.0f} W when busy"
+    if request.purchase.busy_watts is not None:
+        return f"{busy}, as given"
+    covered = dict.fromkeys(" and ".join(cell["energy"]["covers"]) for cell in cells)
+    return f"{busy}, as the run measured: {'; '.join(covered)} alone, nothing else in the box"
 
 
 def _startup_s(run: RunDirectory) -> float | None:

@@ -35,6 +35,8 @@ def price_table(document: Document) -> Group:
     ]
     parts += [Text(row["sentence"]) for row in document["break_even"]]
     parts += [Text(_routed(row)) for row in document["routing"]]
+    if electricity := document["terms"]["electricity"]:
+        parts.append(Text(f"  electricity: {electricity}", style="dim"))
     parts.append(_sensitivity(document["sensitivity"]))
     parts.append(
         Text(f"  price: {document['terms']['source']}, as of {document['terms']['as_of']}", style="dim")
@@ -102,8 +104,7 @@ def _routed(row: Document) -> str:
 
 def _sensitivity(found: Document) -> Table:
     shown = titled_table(
-        f"What moves the cost of {found['arm']} ({found['workload']}, {found['load']}): each input by "
-        f"{found['moved_by']:.0%}"
+        f"Moved by {found['moved_by']:.0%}: cost of {found['arm']} ({found['workload']}, {found['load']})"
     )
     for name in ("input", "lower", "higher"):
         shown.add_column(name, justify="left" if name == "input" else "right")

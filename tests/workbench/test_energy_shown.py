@@ -1,6 +1,6 @@
 from typing import Any
 
-from workbench.energy_shown import energy_lines
+from workbench.energy_shown import energy_line, energy_lines
 
 BOTH = ["GPU boards", "CPU packages"]
 
@@ -52,6 +52,15 @@ def test_cells_of_an_older_measures_file_are_said_to_be_older() -> None:
     assert energy_lines([{"arm": "plain"}]) == [
         "Joules per token not measured, because the run was recorded before energy was."
     ]
+
+
+def test_a_single_load_has_its_joules_or_the_reason_in_one_line() -> None:
+    energy = cell("plain", 812.4, note="every GPU is counted")["energy"]
+    assert energy_line(energy) == (
+        "812 joules per 1k output tokens of the GPU boards and CPU packages alone (every GPU is counted)"
+    )
+    missing = cell("plain", None, reason="no counter can be read")["energy"]
+    assert energy_line(missing) == "joules per token not measured, because no counter can be read"
 
 
 def test_no_cells_no_line() -> None:

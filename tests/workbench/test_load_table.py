@@ -37,6 +37,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "arrivals": None,
         "prefix_hits": None,
         "load": {"synthetic": None},
+        "energy": {"joules_per_1k_output_tokens": None, "reason": "no counter can be read"},
         "accounted": {"by_outcome": {"ok": 20}},
         "verdict": {"throughput": "valid", "tails": "too_short", "acceptance": None},
         "reason": f"tails: {FEW}",
@@ -59,6 +60,10 @@ def test_the_rates_come_first_and_the_verdict_last() -> None:
         "20 requests in 30.0 s, none failed",
     ]
     assert lines[-2:] == ["verdict: throughput valid, tails too_short", f"  tails: {FEW}"]
+
+
+def test_energy_is_told_or_why_it_is_not() -> None:
+    assert "  joules per token not measured, because no counter can be read" in shown()
 
 
 def test_decimal_points_stand_below_one_another() -> None:

@@ -52,7 +52,7 @@ def cell(arm: str, repeat: int, streams: int, verdict: str, watts: float | None)
         "block": f"r{repeat}-{arm}", "window_s": window_s, "output_tokens": output, "requests": 50,
         "output_tokens_per_s": output / window_s, "prompt_tokens": prompts, "cached_prompt_tokens": cached_tokens(streams, repeat),
         "engine_steps": steps, "slo_token_share": {"value": 0.8, "reason": None}, "busy_share": 1.0,
-        "energy": {"watts": watts}, "verdict": {"throughput": verdict},
+        "energy": {"watts": watts, "covers": ["GPU boards"]}, "verdict": {"throughput": verdict},
     }  # fmt: skip
 
 
@@ -140,6 +140,10 @@ def test_the_same_run_bought_instead_of_rented(make_run: Make) -> None:
     }  # fmt: skip
     measured = priced(make_run("metered", watts=3000.0), *bill, "--duty-cycle", "0.5")
     assert measured["terms"]["usd_per_busy_hour"] == pytest.approx(2.48), "the run's own watts"
+    assert document["terms"]["electricity"] == "3,000 W when busy, as given"
+    assert measured["terms"]["electricity"] == (
+        "3,000 W when busy, as the run measured: GPU boards alone, nothing else in the box"
+    )
 
 
 def test_shares_of_input_and_output_are_found_and_sum_to_one(make_run: Make) -> None:
