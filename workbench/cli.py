@@ -182,13 +182,21 @@ def doctor(
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure bandwidth and matrix rates, for `kilotoken estimate`.")
     ] = False,
+    engine: Annotated[
+        bool,
+        typer.Option(
+            "--engine", help="With --measure: also serve a small model for the engine's own time per step."
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Examine this machine: engine, devices, preload libraries, ports, disk, clock, what to install."""
     from workbench.doctor import Health, examine
 
+    if engine and not measure:
+        raise ConfigError("--engine goes with --measure: kilotoken doctor --measure --engine.")
     if measure:
-        _measure_device(as_json=as_json)
+        _measure_device(as_json=as_json, engine=engine)
         return
     findings = examine()
     if as_json:
@@ -213,10 +221,17 @@ def doctor(
         raise typer.Exit(MachineError.exit_code)
 
 
-def _measure_device(*, as_json: bool) -> None:
+def _measure_device(*, as_json: bool, engine: bool) -> None:
     from workbench.measured_device import THIS_MACHINE, device_file, measure_device
 
     document = measure_device(say=lambda stage: err.print(f"  {stage}", markup=False))
+    if engine:
+        from workbench import run_command
+        from workbench.engine_overhead import measure_engine
+
+        document = measure_engine(
+            run=lambda file, directory: run_command.start(file, directory, argv=sys.argv, console=err)
+        )
     if as_json:
         print_json(document)
         return
@@ -225,6 +240,12 @@ def _measure_device(*, as_json: bool) -> None:
     for rows, rate in rates.items():
         out.print(f"  matrix products of {rows:>3} rows: {rate / 1e9:,.0f} GFLOP/s")
     out.print(f"  starting a layer's operations: {document['layer_overhead_s'] * 1e6:.0f} microseconds")
+    if fitted := document.get("engine"):
+        worst = max(abs(load["fitted_error"]) for load in fitted["loads"])
+        out.print(
+            f"  the engine: {fitted['step_overhead_s'] * 1e3:.2f} ms a step and {fitted['token_overhead_s'] * 1e3:.2f} ms a "
+            f"sequence in it (of {fitted['model']}; its loads are met within {worst:.0%})"
+        )
     out.print(
         f"Kept in {device_file()}, as the device `{THIS_MACHINE}` of `kilotoken estimate`.", markup=False
     )

@@ -111,6 +111,8 @@ def _device(placed: Placement) -> Document:
         "bandwidth_bytes_per_s": device.bandwidth_bytes_per_s,
         "flops_per_s": device.rate(placed.weights),
         "step_overhead_s": device.step_overhead_s,
+        "token_overhead_s": device.token_overhead_s,
+        "layer_overhead_s": device.layer_overhead_s,
         "bandwidth_share": placed.bandwidth_share,
         "compute_share": placed.compute_share,
         "source": device.source,

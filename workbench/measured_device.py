@@ -59,9 +59,19 @@ def measure_device(
         **outcome.result,
     }
     path = device_file(root)
+    if engine := _kept(path).get("engine"):
+        document["engine"] = engine  # it was not measured again, and is the engine's, not the memory's
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, document)
     return document
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def measured_device(root: Path | None = None) -> Device:
@@ -83,6 +93,7 @@ def measured_device(root: Path | None = None) -> Device:
 def device_of(document: dict[str, Any]) -> Device:
     """The document of a measurement as a device; its rates are by rows, so that no share of a peak has to be guessed."""
     rates = {int(rows): float(rate) for rows, rate in document["rows_flops_per_s"].items()}
+    engine = document.get("engine") or {}
     return Device(
         name=THIS_MACHINE,
         memory_bytes=document["memory_bytes"],
@@ -91,6 +102,7 @@ def device_of(document: dict[str, Any]) -> Device:
         source=f"measured here: {document['machine']}",
         as_of=date.fromisoformat(document["measured_at"][:10]),
         layer_overhead_s=document["layer_overhead_s"],
-        step_overhead_s=document.get("step_overhead_s") or 0.0,
+        step_overhead_s=engine.get("step_overhead_s", 0.0),
+        token_overhead_s=engine.get("token_overhead_s", 0.0),
         rows_flops_per_s=rates,
     )

@@ -68,7 +68,7 @@ def decode_step(placed: Placement, batch: float, context: float, *, tokens: int 
     read = weight_bytes(touched, placed.weights) / placed.tensor
     cached = sequences * placed.device_cache_bytes(context) * placed.pipeline
     flops = rows * (projection_flops(shape) + head_flops(shape) + attention_flops(shape, context))
-    return _step(placed, rows, read + cached, flops / placed.tensor)
+    return _step(placed, rows, read + cached, flops / placed.tensor, sequences)
 
 
 def prefill_step(placed: Placement, tokens: int, *, prompts: int = 1) -> StepTime:
@@ -82,17 +82,19 @@ def prefill_step(placed: Placement, tokens: int, *, prompts: int = 1) -> StepTim
     written = prompts * placed.device_cache_bytes(tokens) * placed.pipeline * placed.tensor
     flops = prompts * prefill_flops(shape, tokens)
     ways = placed.tensor * placed.pipeline * (1.0 - bubble_share(placed.pipeline, prompts))
-    return _step(placed, rows, (read + written) / ways, flops / ways)
+    return _step(placed, rows, (read + written) / ways, flops / ways, prompts)
 
 
-def _step(placed: Placement, rows: float, moved_bytes: float, flops: float) -> StepTime:
-    """A step of so many rows from what one device moves and computes in it."""
+def _step(placed: Placement, rows: float, moved_bytes: float, flops: float, sequences: float) -> StepTime:
+    """A step of so many rows of so many sequences from what one device moves and computes in it."""
     device = placed.device
     return StepTime(
         memory_s=moved_bytes / (device.bandwidth_bytes_per_s * placed.bandwidth_share),
         compute_s=flops / (device.rate(placed.weights, rows) * placed.compute_share),
         link_s=_link_s(placed, rows),
-        overhead_s=device.step_overhead_s + placed.shape.depth * device.layer_overhead_s,
+        overhead_s=device.step_overhead_s
+        + sequences * device.token_overhead_s
+        + placed.shape.depth * device.layer_overhead_s,
     )
 
 

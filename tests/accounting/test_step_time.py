@@ -85,9 +85,14 @@ def test_measured_rates_by_rows_limit_a_step() -> None:
     assert few.compute_s > decode_step(Placement(shape=LLAMA_3_8B, device=SLOW), 1, 10).compute_s * 40
 
 
-def test_overhead_counts_once_a_step_and_once_a_layer() -> None:
-    device = replace(SLOW, step_overhead_s=0.002, layer_overhead_s=0.0001)
-    assert decode_step(Placement(shape=LLAMA_3_8B, device=device), 1, 10).overhead_s == pytest.approx(0.0052)
+def test_overhead_counts_once_a_step_once_a_layer_and_once_a_sequence() -> None:
+    device = replace(SLOW, step_overhead_s=0.002, layer_overhead_s=0.0001, token_overhead_s=0.001)
+    placed = Placement(shape=LLAMA_3_8B, device=device)
+    assert decode_step(placed, 1, 10).overhead_s == pytest.approx(0.0062)
+    assert decode_step(placed, 8, 10, tokens=5).overhead_s == pytest.approx(0.0132), (
+        "sequences, not drafted rows"
+    )
+    assert prefill_step(placed, 700).overhead_s == pytest.approx(0.0062)
 
 
 def test_tensor_parallel_divides_what_is_read_and_adds_messages() -> None:
