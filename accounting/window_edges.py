@@ -11,6 +11,10 @@ from collections.abc import Mapping
 
 #: More of the window than this after the load's end moves throughput by as much: a fifth of what drift is judged at.
 MOST_AFTER_THE_LOAD = 0.01
+#: A window that begins late is shorter and not biased; but what held up the reading for so long held up more than that.
+MOST_LOST = 0.1
+LEAST_LOST_S = 1.0
+_HELD_UP = "this machine held kilotoken up, or the server its page"
 
 
 def late_edges(window_edges_s: tuple[float, float], stages_s: Mapping[str, float]) -> str:
@@ -22,8 +26,10 @@ def late_edges(window_edges_s: tuple[float, float], stages_s: Mapping[str, float
     """
     start_s, end_s = window_edges_s
     opened_s, closed_s, stopped_s = (stages_s.get(stage) for stage in ("window", "tail", "drain"))
-    if opened_s is not None and closed_s is not None and start_s > closed_s:
-        return f"the window's first page was read {start_s - opened_s:.1f} s late, after the window: this machine held kilotoken up"
+    if opened_s is not None and closed_s is not None:
+        lost_s = start_s - opened_s
+        if lost_s > max(LEAST_LOST_S, MOST_LOST * (closed_s - opened_s)):
+            return f"the window's first page was read {lost_s:.1f} s late: {_HELD_UP}"
     if stopped_s is not None and end_s - stopped_s > MOST_AFTER_THE_LOAD * (end_s - start_s):
-        return f"the window's last page was read {end_s - stopped_s:.1f} s after the load's end: this machine held kilotoken up"
+        return f"the window's last page was read {end_s - stopped_s:.1f} s after the load's end: {_HELD_UP}"
     return ""

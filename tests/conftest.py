@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -30,6 +31,19 @@ CHROMIUM_FLAGS = (
 
 
 StartServer = Callable[[dict[str, Any]], AbstractContextManager[ServerUnderTest]]
+
+
+def pytest_collection_finish() -> None:
+    """Two thousand tests and what they import are never garbage: looking through them again and again would hold up fake
+    servers and readers of real ones, which live in this process, for a third of a second each time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """So that what the tests imported can end as it would without us."""
+    gc.unfreeze()
 
 
 @pytest.fixture
@@ -89,6 +103,16 @@ def measured_cell(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dic
 
     def measure(
         server: ServerUnderTest, *, workload: str, streams: int, window_s: float = 8.0
+    ) -> dict[str, Any]:
+        """Once more, twice at most, where this machine held the cell up: that says nothing of what is tested."""
+        for _ in range(2):
+            measures = measure_once(server, workload=workload, streams=streams, window_s=window_s)
+            if "this machine held kilotoken up" not in (measures["reason"] or ""):
+                return measures
+        return measure_once(server, workload=workload, streams=streams, window_s=window_s)
+
+    def measure_once(
+        server: ServerUnderTest, *, workload: str, streams: int, window_s: float
     ) -> dict[str, Any]:
         experiment = Experiment.model_validate(
             {

@@ -175,7 +175,9 @@ def test_a_noisy_host_spoils_time_and_not_acceptance(files: CellFiles) -> None:
         ({"window": 4.9, "tail": 35.0, "drain": 35.5}, ""),
         ({"window": 4.9, "tail": 34.0, "drain": 34.8}, ""),
         ({"window": 4.9, "tail": 30.0, "drain": 30.5}, "last page was read 4.5 s after the load's end"),
-        ({"window": 1.0, "tail": 4.0, "drain": 4.5}, "first page was read 4.0 s late, after the window"),
+        ({"window": 1.0, "tail": 4.0, "drain": 4.5}, "first page was read 4.0 s late"),
+        ({"window": 2.5, "tail": 35.0, "drain": 35.5}, ""),
+        ({"window": 1.5, "tail": 35.0, "drain": 35.5}, "first page was read 3.5 s late"),
         ({}, ""),
     ],
 )
