@@ -28,6 +28,7 @@ from loadtest.config import (
     read_spec,
 )
 from loadtest.coordinator import Coordinator, WorkerFailedError
+from loadtest.realtime import run_at_once
 from loadtest.request_body import PATHS
 from loadtest.worker_process import WorkerProcess, boot_id
 
@@ -125,6 +126,7 @@ if _spec is None:
 def _take_roles(environment: Any, runner: Any, **_: Any) -> None:
     global _runner
     _runner = runner
+    _process.realtime = run_at_once()  # each process for itself: a fork does not inherit it
     if not isinstance(runner, MasterRunner):
         runner.register_message(TO_WORKERS, _obey, concurrent=True)
     if not isinstance(runner, WorkerRunner):

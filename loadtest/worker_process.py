@@ -73,6 +73,7 @@ class WorkerProcess:
         self._index = 0
         self._driving = False
         self.over = False
+        self.realtime = False
 
     def load(self, spec: LoadSpec) -> None:
         """Load the prompts ahead of the order; processes that are forked later share them."""
@@ -183,6 +184,7 @@ class WorkerProcess:
             path=str(self._parquet),
             bytes=self._parquet.stat().st_size,
             records=self._spool.count,
+            realtime=self.realtime,
             peak_rss_bytes=usage.ru_maxrss * 1024,
             cpu_s=usage.ru_utime + usage.ru_stime,
         )

@@ -29,6 +29,7 @@ from accounting.slo import fewest_answers
 from loadtest.arrivals import parse_arrivals
 from loadtest.config import Arrivals, ClosedLoop, LoadSpec, OpenLoop, Output, RateSegment, Stages
 from loadtest.launch import Distribution, LoadProcess
+from loadtest.realtime import running_at_once
 from loadtest.request_store import merge_parquets
 from loadtest.stages import Stage
 from serving.endpoints import ServerEndpoints
@@ -232,13 +233,16 @@ def _drive(
     next_sample_s = started
     last: tuple[float, int] | None = None
     log_path = directory.path / "load.log"
-    with LoadProcess(
-        spec,
-        spec_path=directory.path / "load.json",
-        log_path=log_path,
-        api_key=server.api_key,
-        distribution=distribution,
-    ) as load:
+    with (
+        LoadProcess(
+            spec,
+            spec_path=directory.path / "load.json",
+            log_path=log_path,
+            api_key=server.api_key,
+            distribution=distribution,
+        ) as load,
+        running_at_once(),  # a page of metrics that is read late at a window's edge voids the cell
+    ):
         ours = (os.getpid(), *listening_pids(server.base_url))
         sampler = HostSampler(lambda: ours)
         for event in load.events(every_s=0.25):

@@ -36,7 +36,7 @@ arms:
   alone: {{}}
 workloads: [story]
 loads: {{streams: {list(STREAMS)}}}
-output: {{length: fixed, max_tokens: 60}}
+output: {{length: fixed, max_tokens: 180}}
 window: {{minimum_s: 25, warm_up_s: 2}}
 repeats: 1
 price: {{usd_per_hour: 1.0, source: none is asked for, as_of: 2026-11-26}}

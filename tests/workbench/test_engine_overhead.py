@@ -40,10 +40,10 @@ class Engine:
         write_json(run.path / "measures.json", {"cells": cells, "pooled": []})
 
     def cell(self, streams: int, number: int) -> dict[str, Any]:
-        load = Load(batch=streams, input_tokens=20, output_tokens=60)
+        load = Load(batch=streams, input_tokens=20, output_tokens=180)
         return {
             "arm": "alone", "workload": "story", "block": "b", "streams": streams, "requests": 10,
-            "prompt_tokens": 200, "output_tokens": 600,
+            "prompt_tokens": 200, "output_tokens": 1800,
             "output_tokens_per_s": estimate(self.placed, load).tokens_per_s,
             "verdict": {"throughput": "valid" if number < self.valid else "noisy_host"},
         }  # fmt: skip
