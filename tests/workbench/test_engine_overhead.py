@@ -74,6 +74,12 @@ def test_a_machine_that_was_not_quiet_changes_nothing(root: Path) -> None:
     assert measured_device(root).step_overhead_s == 0.0
 
 
+def test_two_loads_would_fit_anything(root: Path) -> None:
+    with pytest.raises(MachineError, match="Of 4 loads 2 gave"):
+        measure_engine(run=Engine(root, valid=2).run, root=root, shape=SHAPE)
+    assert measure_engine(run=Engine(root, valid=3).run, root=root, shape=SHAPE)["engine"]["loads"]
+
+
 def test_the_device_comes_first(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not measured yet"):
         measure_engine(run=lambda *_: None, root=tmp_path, shape=SHAPE)
