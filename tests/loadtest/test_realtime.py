@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from loadtest.realtime import running_at_once
+
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="scheduling classes are Linux's")
 
 SAY = (
@@ -36,6 +38,25 @@ def test_it_is_taken_given_back_and_not_passed_on() -> None:
     ordinary, within = str(os.SCHED_OTHER), str(os.SCHED_RR if allowed == "True" else os.SCHED_OTHER)
     assert policies == [ordinary, within, ordinary, ordinary, ordinary]
     assert allowed == "True" or os.getuid() != 0 or os.environ.get("CI") is None
+
+
+def test_who_may_by_a_limit_alone_gets_back_to_the_ordinary_class_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """sched(7): who is not root may not take the reset away that it has once set."""
+    policies = [os.SCHED_OTHER]
+
+    def set_policy(_pid: int, policy: int, _parameter: object) -> None:
+        if policies[-1] & os.SCHED_RESET_ON_FORK and not policy & os.SCHED_RESET_ON_FORK:
+            raise PermissionError
+        policies.append(policy)
+
+    monkeypatch.setattr(os, "sched_setscheduler", set_policy)
+    monkeypatch.setattr(os, "sched_getscheduler", lambda _pid: policies[-1])
+    with running_at_once() as allowed:
+        assert allowed
+    classes = [policy & ~os.SCHED_RESET_ON_FORK for policy in policies]
+    assert classes == [os.SCHED_OTHER, os.SCHED_RR, os.SCHED_OTHER]
 
 
 def test_where_it_is_not_allowed_nothing_happens() -> None:
