@@ -6,7 +6,6 @@ serves it for its answers: what is estimated later is another model.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from accounting.estimate.serving_estimate import Load
 from accounting.estimate.shape import ModelShape
 from workbench.estimate_beside import beside_run
 from workbench.estimate_model import read_model
-from workbench.measured_device import device_file, measured_device
+from workbench.measured_device import device_file, kept_document, measured_device
 from workbench.run_directory import RunDirectory, write_json
 
 MODEL = "stories-15m"
@@ -82,7 +81,7 @@ def measure_engine(
             hint=f"`kilotoken show {directory / 'run'}` says why; nothing else should run meanwhile.",
         )
     found = fit_engine_overhead(placed, [_served(row) for row in rows])
-    document: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    document = kept_document(kept)
     document["engine"] = {
         "model": MODEL,
         "enforce_eager": True,

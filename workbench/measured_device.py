@@ -59,14 +59,15 @@ def measure_device(
         **outcome.result,
     }
     path = device_file(root)
-    if engine := _kept(path).get("engine"):
+    if engine := kept_document(path).get("engine"):
         document["engine"] = engine  # it was not measured again, and is the engine's, not the memory's
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, document)
     return document
 
 
-def _kept(path: Path) -> dict[str, Any]:
+def kept_document(path: Path) -> dict[str, Any]:
+    """What was kept of an earlier measurement; empty without one that can be read."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
