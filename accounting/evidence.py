@@ -38,9 +38,9 @@ class CellFacts:
 
     `streams` in a closed loop, `offered_rate_per_s` in an open one; `rate_changes` where arrivals ramp, step or
     replay a trace: throughput then moves with them and is not asked to be steady. `late_edges`: the window's counters were
-    read too late (`window_edges`). `queue`: the server's own count of
-    running and waiting requests at (equally spaced) instants of the window, where it gives one. `prefix_hits` and
-    `answer_memory`: what the server's caches can have known beforehand; None where it was not looked at.
+    read too late (`window_edges`). `queue`: the server's own count of running and waiting requests at (equally spaced)
+    instants of the window, where it gives one. `prefix_hits` and `answer_memory`: what the server's caches can have known
+    beforehand; None where it was not looked at.
     """
 
     streams: int | None = None

@@ -1,8 +1,8 @@
 """What an engine takes beside the device's own work: per step, and per sequence that gets a token. Fitted, not guessed.
 
 A served model is slower than its roofline by what happens around its matrices: scheduling, sampling, detokenising, and on a
-CPU the HTTP server's and the client's own share of the cores. That hardly depends on the model, so that it can be told from
-one that is so small that its own work is nearly nothing, and be added to the estimate of another.
+CPU the HTTP server's and the client's own share of the cores. It is told from a model that is so small that its own work is
+nearly nothing, and added to the estimate of another. What the engine takes for each layer is not in it.
 """
 
 from __future__ import annotations
