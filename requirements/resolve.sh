@@ -13,5 +13,6 @@ compile --extra gpu -o requirements/gpu.txt
 if [ -n "$find_links" ]; then export UV_FIND_LINKS="$find_links"; backend=""; else backend="--torch-backend=cpu"; fi
 # shellcheck disable=SC2086
 compile --extra cpu --override requirements/overrides-cpu.txt $backend -o requirements/cpu.txt
+compile --extra energy -c requirements/cpu.txt -o requirements/energy.txt
 compile --extra dev -c requirements/cpu.txt -o requirements/dev.txt
 compile -c requirements/cpu.txt -o requirements/base.txt

@@ -24,8 +24,9 @@ NOT_STARTED_HERE = (
     "kilotoken did not start this server: every GPU of this machine is counted, used by the server or not, and whatever "
     "others did on it"
 )
-NO_PYNVML = "this machine has an NVIDIA GPU, and pynvml (nvidia-ml-py) is not installed"
-NO_ZEUS = "this machine has an AMD GPU, and zeus is not installed"
+_INSTALL = "`pip install -r requirements/energy.txt`"
+NO_PYNVML = f"this machine has an NVIDIA GPU, and pynvml (nvidia-ml-py) is not installed: {_INSTALL}"
+NO_ZEUS = f"this machine has an AMD GPU, and zeus is not installed: {_INSTALL}"
 
 
 class EnergyMeter:

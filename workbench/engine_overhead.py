@@ -1,44 +1,55 @@
-"""What the engine takes on this machine beside the device's own work: a small model is served, loaded and fitted.
+"""What the engine takes on this machine beside the device's own work: two small models are served, loaded and fitted.
 
-The run stays beside the device's file, as evidence. Its model is so small that its matrices are nearly nothing, and no user
-serves it for its answers: what is estimated later is another model.
+One is so small that its matrices are nearly nothing, the other is the same with its layers several times over: together they
+tell a layer's part from a step's. No user serves them for their answers; what is estimated later is another model. Their
+runs stay beside the device's file, as evidence.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from accounting.errors import MachineError
-from accounting.estimate.engine_overhead import Served, fit_engine_overhead
+from accounting.estimate.engine_overhead import Served, fit_engine_overhead, fitted_error
 from accounting.estimate.placement import Placement
 from accounting.estimate.serving_estimate import Load
 from accounting.estimate.shape import ModelShape
+from serving.models.fetch import Report
+from workbench.child_steps import run_module
 from workbench.estimate_beside import beside_run
 from workbench.estimate_model import read_model
 from workbench.measured_device import device_file, kept_document, measured_device
+from workbench.models import resolve_model
 from workbench.run_directory import RunDirectory, write_json
 
-MODEL = "stories-15m"
+SHALLOW = "stories-15m"
+DEEP = f"{SHALLOW}-deep"
+#: How often the deep one has the layers of the other: 36, about as many as models of a few billion parameters have.
+TIMES = 6
 #: So few that the workload's prompts last, so far apart that a step's part is told from a sequence's.
 STREAMS = (1, 8, 16, 24)
-#: Two numbers are fitted: a third load shows whether they describe the engine.
+#: Of each model: two straight lines are fitted over the streams, a third load shows whether they are straight.
 LEAST_LOADS = 3
-_EXPERIMENT = f"""\
-name: engine-overhead
-question: What does the engine take on this machine for each step, and for each sequence in it?
+#: Tokens of an answer: the deep model's steps are longer, and a window should hold many answers.
+_ANSWER_TOKENS = {SHALLOW: 180, DEEP: 60}
+_EXPERIMENT = """\
+name: engine-overhead-{name}
+question: What does the engine take on this machine for each step, each layer, and each sequence in it?
 server:
-  model: {{name: {MODEL}, max_model_len: 256}}
+  model: {{name: {model}, max_model_len: 256}}
   batching: {{max_num_seqs: 64}}
   kv_cache: {{enable_prefix_caching: false}}
   engine: {{enforce_eager: true}}
 arms:
   alone: {{}}
 workloads: [story]
-loads: {{streams: {list(STREAMS)}}}
-output: {{length: fixed, max_tokens: 180}}
+loads: {{streams: {streams}}}
+output: {{length: fixed, max_tokens: {answer_tokens}}}
 window: {{minimum_s: 25, warm_up_s: 6}}
 repeats: 1
 price: {{usd_per_hour: 1.0, source: none is asked for, as_of: 2026-11-26}}
@@ -48,58 +59,110 @@ price: {{usd_per_hour: 1.0, source: none is asked for, as_of: 2026-11-26}}
 RunExperiment = Callable[[Path, Path], None]
 
 
+@dataclass(frozen=True, slots=True)
+class SmallModel:
+    """A model to be served: what the experiment's file names it by, and its shape."""
+
+    model: str
+    shape: ModelShape
+
+
+
+def _quietly(_stage: str, _done: int, _total: int | None) -> None:
+    """The packaged model is small; what is served says enough."""
+
+
+#: Makes the small models ready below a directory, by name.
+Prepare = Callable[[Path], Mapping[str, SmallModel]]
+
+
 def measure_engine(
-    *,
-    run: RunExperiment,
-    root: Path | None = None,
-    shape: ModelShape | None = None,
+    *, run: RunExperiment, root: Path | None = None, prepare: Prepare | None = None
 ) -> dict[str, Any]:
     """Serve, load, fit, and keep the result in the device's file; the new document.
 
     Args:
         run: what runs an experiment.
         root: of the cache; the user's own by default.
-        shape: of the small model; read by default.
+        prepare: what makes the small models; the packaged one and its deeper form by default.
 
     Raises:
         ConfigError: if the device was not measured.
-        MachineError: if too few loads were valid.
+        MachineError: if too few loads were valid, or the models cannot be made.
+        ModelError: if the packaged model cannot be had.
     """
-    device = measured_device(root)
     kept = device_file(root)
+    document = {key: value for key, value in kept_document(kept).items() if key != "engine"}
+    device = measured_device(root, with_engine=False)
     directory = kept.with_name(f"{kept.stem}-engine")
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    experiment = directory / "engine-overhead.yaml"
-    experiment.write_text(_EXPERIMENT, encoding="utf-8")
-    run(experiment, directory / "run")
-    placed = Placement(shape=shape or read_model(MODEL)[0], device=device)
-    rows = list(beside_run(RunDirectory.open(directory / "run"), MODEL, placed))
-    if len({row["streams"] for row in rows}) < LEAST_LOADS:
-        raise MachineError(
-            f"Of {len(STREAMS)} loads {len(rows)} gave a valid throughput: too few to tell the engine's overhead.",
-            hint=f"`kilotoken show {directory / 'run'}` says why; nothing else should run meanwhile.",
-        )
-    found = fit_engine_overhead(placed, [_served(row) for row in rows])
-    document = kept_document(kept)
+    models = (prepare or small_models)(directory)
+    points: list[tuple[dict[str, Any], Served]] = []
+    for name, small in models.items():
+        experiment = directory / f"{name}.yaml"
+        experiment.write_text(_experiment(name, small), encoding="utf-8")
+        run(experiment, directory / name)
+        points += _loads(directory / name, small, Placement(shape=small.shape, device=device))
+    overhead = fit_engine_overhead([point for _, point in points])
     document["engine"] = {
-        "model": MODEL,
+        "models": list(models),
         "enforce_eager": True,
-        "step_overhead_s": found.step_s,
-        "token_overhead_s": found.token_s,
+        "overhead": asdict(overhead),
         "loads": [
             {
+                "model": row["run"],
                 "streams": row["streams"],
                 "measured_tokens_per_s": row["measured_tokens_per_s"],
-                "fitted_error": error,
+                "fitted_error": fitted_error(overhead, point),
             }
-            for row, error in zip(rows, found.errors, strict=True)
+            for row, point in points
         ],
     }
     write_json(kept, document)
     return document
 
 
-def _served(row: dict[str, Any]) -> Served:
-    load = Load(batch=row["streams"], input_tokens=row["input_tokens"], output_tokens=row["output_tokens"])
-    return Served(load, row["measured_tokens_per_s"])
+def small_models(directory: Path, report: Report = _quietly) -> dict[str, SmallModel]:
+    """The packaged model, and its deeper form made in `directory`.
+
+    Raises:
+        ModelError: if the one cannot be had.
+        MachineError: if the other cannot be made.
+    """
+    shallow = resolve_model(SHALLOW, base_dir=directory, report=report)
+    deep = directory / "checkpoint" / DEEP
+    outcome = run_module(
+        "drafts.deeper_checkpoint", [shallow.served_from, str(TIMES), str(deep)], report
+    )
+    if outcome.error:
+        raise MachineError(
+            f"The deeper form of {SHALLOW} could not be made: {outcome.error}",
+            hint="It takes torch, which comes with the engine, and 100 MB of disk.",
+        )
+    return {name: SmallModel(model, read_model(model)[0]) for name, model in ((SHALLOW, SHALLOW), (DEEP, str(deep)))}
+
+
+def _experiment(name: str, small: SmallModel) -> str:
+    return _EXPERIMENT.format(
+        name=name, model=json.dumps(small.model), streams=list(STREAMS), answer_tokens=_ANSWER_TOKENS[name]
+    )
+
+
+def _loads(run: Path, small: SmallModel, placed: Placement) -> list[tuple[dict[str, Any], Served]]:
+    """Each valid load of a run, as it was measured and as it is fitted.
+
+    Raises:
+        MachineError: if too few were valid.
+    """
+    rows = list(beside_run(RunDirectory.open(run), small.model, placed))
+    if len({row["streams"] for row in rows}) < LEAST_LOADS:
+        raise MachineError(
+            f"Of {len(STREAMS)} loads {len(rows)} gave a valid throughput: too few to tell the engine's overhead.",
+            hint=f"`kilotoken show {run}` says why; nothing else should run meanwhile.",
+        )
+    return [(row, Served(placed, _load(row), row["measured_tokens_per_s"])) for row in rows]
+
+
+def _load(row: dict[str, Any]) -> Load:
+    return Load(batch=row["streams"], input_tokens=row["input_tokens"], output_tokens=row["output_tokens"])

@@ -113,6 +113,7 @@ def _device(placed: Placement) -> Document:
         "step_overhead_s": device.step_overhead_s,
         "token_overhead_s": device.token_overhead_s,
         "layer_overhead_s": device.layer_overhead_s,
+        "layer_token_overhead_s": device.layer_token_overhead_s,
         "bandwidth_share": placed.bandwidth_share,
         "compute_share": placed.compute_share,
         "source": device.source,

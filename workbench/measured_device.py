@@ -12,6 +12,7 @@ import psutil
 
 from accounting.errors import ConfigError, MachineError
 from accounting.estimate.device import Device
+from accounting.estimate.engine_overhead import EngineOverhead
 from accounting.estimate.weight_bytes import Format
 from serving.models.cache import cache_root
 from workbench.child_steps import Outcome, run_module
@@ -59,7 +60,8 @@ def measure_device(
         **outcome.result,
     }
     path = device_file(root)
-    if engine := kept_document(path).get("engine"):
+    engine = kept_document(path).get("engine") or {}
+    if "overhead" in engine:
         document["engine"] = engine  # it was not measured again, and is the engine's, not the memory's
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, document)
@@ -75,8 +77,8 @@ def kept_document(path: Path) -> dict[str, Any]:
     return kept if isinstance(kept, dict) else {}
 
 
-def measured_device(root: Path | None = None) -> Device:
-    """This machine as it was measured.
+def measured_device(root: Path | None = None, *, with_engine: bool = True) -> Device:
+    """This machine as it was measured, with what the engine takes on it unless only the device's own part is asked for.
 
     Raises:
         ConfigError: if it was not.
@@ -86,7 +88,8 @@ def measured_device(root: Path | None = None) -> Device:
     if not path.is_file():
         raise ConfigError(f"{THIS_MACHINE} was not measured yet.", hint=_HINT)
     try:
-        return device_of(json.loads(path.read_text(encoding="utf-8")))
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return device_of(document if with_engine else document | {"engine": None})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MachineError(f"{path} cannot be read: {error!r}.", hint=_HINT) from error
 
@@ -94,8 +97,8 @@ def measured_device(root: Path | None = None) -> Device:
 def device_of(document: dict[str, Any]) -> Device:
     """The document of a measurement as a device; its rates are by rows, so that no share of a peak has to be guessed."""
     rates = {int(rows): float(rate) for rows, rate in document["rows_flops_per_s"].items()}
-    engine = document.get("engine") or {}
-    return Device(
+    overhead = (document.get("engine") or {}).get("overhead")
+    device = Device(
         name=THIS_MACHINE,
         memory_bytes=document["memory_bytes"],
         bandwidth_bytes_per_s=document["bandwidth_bytes_per_s"],
@@ -103,7 +106,6 @@ def device_of(document: dict[str, Any]) -> Device:
         source=f"measured here: {document['machine']}",
         as_of=date.fromisoformat(document["measured_at"][:10]),
         layer_overhead_s=document["layer_overhead_s"],
-        step_overhead_s=engine.get("step_overhead_s", 0.0),
-        token_overhead_s=engine.get("token_overhead_s", 0.0),
         rows_flops_per_s=rates,
     )
+    return EngineOverhead(**overhead).on(device) if overhead else device

@@ -23,9 +23,9 @@ class Device:
 
     `flops_per_s` by the format that is computed in, dense. `link_bytes_per_s`: to its neighbours, both directions
     together as makers state it, None where there is none. `step_overhead_s`: what the engine takes for each step beside the
-    device's own work, `token_overhead_s`: for each sequence that gets a token in it, `layer_overhead_s`: what starting a
-    layer's operations takes, and `rows_flops_per_s`: measured rates of matrix products by rows (a step of few rows is slower
-    than the peak).
+    device's own work, `token_overhead_s`: for each sequence that gets a token in it, `layer_overhead_s`: for each layer, whose
+    operations have to be started, `layer_token_overhead_s`: for each sequence in each layer, and `rows_flops_per_s`: measured
+    rates of matrix products by rows (a step of few rows is slower than the peak).
     """
 
     name: str
@@ -39,6 +39,7 @@ class Device:
     step_overhead_s: float = 0.0
     token_overhead_s: float = 0.0
     layer_overhead_s: float = 0.0
+    layer_token_overhead_s: float = 0.0
     rows_flops_per_s: Mapping[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

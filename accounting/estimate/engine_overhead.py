@@ -1,8 +1,9 @@
-"""What an engine takes beside the device's own work: per step, and per sequence that gets a token. Fitted, not guessed.
+"""What an engine takes beside the device's own work, fitted: per step, per layer, and for each sequence in either.
 
-A served model is slower than its roofline by what happens around its matrices: scheduling, sampling, detokenising, and on a
-CPU the HTTP server's and the client's own share of the cores. It is told from a model that is so small that its own work is
-nearly nothing, and added to the estimate of another. What the engine takes for each layer is not in it.
+A served model is slower than its roofline by what happens around its matrices. Once a step: scheduling, sampling. For each
+sequence in it: detokenising, and on a CPU the HTTP server's and the client's own share of the cores. For each layer: its
+operations are started one by one, and threads wait for one another after each. For each sequence in each layer: its own
+part of attention. All four are told from small models of two depths, and added to the estimate of another.
 """
 
 from __future__ import annotations
@@ -13,63 +14,78 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import nnls
 
+from accounting.estimate.device import Device
 from accounting.estimate.placement import Placement
 from accounting.estimate.serving_estimate import Load, estimate
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A load and the output tokens a second that were measured at it."""
+    """A model where it was served, a load, and the output tokens a second that were measured at it."""
 
+    placed: Placement
     load: Load
     tokens_per_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOverhead:
-    """Seconds that each step takes more, and those for each sequence in it. `errors`: predicted / measured - 1 of each
-    load with them, which says how well two numbers describe this engine.
+    """Seconds that each step takes more (`step_s`), each sequence in it (`token_s`), each layer (`layer_s`) and each
+    sequence in each layer (`layer_token_s`).
     """
 
-    step_s: float
-    token_s: float
-    errors: tuple[float, ...]
+    step_s: float = 0.0
+    token_s: float = 0.0
+    layer_s: float = 0.0
+    layer_token_s: float = 0.0
+
+    def on(self, device: Device) -> Device:
+        """The device with these; what starting a layer's operations takes on it alone stays, and comes first."""
+        return replace(
+            device,
+            step_overhead_s=self.step_s,
+            token_overhead_s=self.token_s,
+            layer_overhead_s=device.layer_overhead_s + self.layer_s,
+            layer_token_overhead_s=self.layer_token_s,
+        )
 
 
-def fit_engine_overhead(placed: Placement, served: Sequence[Served]) -> EngineOverhead:
-    """The two overheads, neither negative, by least squares of the relative error of the time of a round.
+def fit_engine_overhead(served: Sequence[Served]) -> EngineOverhead:
+    """The four overheads, none negative, by least squares of the relative error of the time of a round.
 
     A round is one answer of every sequence: all prompts prefilled, each in a step of its own, and as many steps as an
     answer needs.
 
     Args:
-        placed: the small model where it was served; its device's own overheads of steps and sequences are left out.
-        served: at least two loads of different batch.
+        served: loads of at least two batches, on models of at least two depths. What their devices hold of an engine's
+            overheads counts as the device's own.
 
     Raises:
-        ValueError: with fewer than two different batches, or a rate that is not positive.
+        ValueError: with fewer batches or depths, or a rate that is not positive.
     """
-    if len({point.load.batch for point in served}) < 2:
+    batches = {point.load.batch for point in served}
+    depths = {point.placed.shape.depth for point in served}
+    if min(len(batches), len(depths)) < 2:
         raise ValueError(
-            "a step's and a sequence's overhead are told apart by at least two different batches"
+            "what a step, a sequence and a layer take is told apart by at least two batches, and models of two depths"
         )
     if any(point.tokens_per_s <= 0 for point in served):
         raise ValueError("a load with no tokens a second says nothing of overhead")
-    bare = _with_overhead(placed, 0.0, 0.0)
     counts, missing_s = [], []
     for point in served:
-        load = point.load
+        load, depth = point.load, point.placed.shape.depth
         round_s = load.batch * load.output_tokens / point.tokens_per_s
-        roof_s = load.batch * load.output_tokens / estimate(bare, load).tokens_per_s
+        roof_s = load.batch * load.output_tokens / estimate(point.placed, load).tokens_per_s
         steps = load.output_tokens - 1 + load.batch
         tokens = load.output_tokens * load.batch
-        counts.append((steps / round_s, tokens / round_s))
+        counts.append([count / round_s for count in (steps, tokens, steps * depth, tokens * depth)])
         missing_s.append((round_s - roof_s) / round_s)
-    (step_s, token_s), _ = nnls(np.array(counts), np.array(missing_s))
-    fitted = _with_overhead(placed, float(step_s), float(token_s))
-    errors = tuple(estimate(fitted, point.load).tokens_per_s / point.tokens_per_s - 1.0 for point in served)
-    return EngineOverhead(float(step_s), float(token_s), errors)
+    found, _ = nnls(np.array(counts), np.array(missing_s))
+    step_s, token_s, layer_s, layer_token_s = map(float, found)
+    return EngineOverhead(step_s=step_s, token_s=token_s, layer_s=layer_s, layer_token_s=layer_token_s)
 
 
-def _with_overhead(placed: Placement, step_s: float, token_s: float) -> Placement:
-    return replace(placed, device=replace(placed.device, step_overhead_s=step_s, token_overhead_s=token_s))
+def fitted_error(overhead: EngineOverhead, point: Served) -> float:
+    """Predicted / measured - 1 of one load with the overhead: how well four numbers describe this engine."""
+    placed = replace(point.placed, device=overhead.on(point.placed.device))
+    return estimate(placed, point.load).tokens_per_s / point.tokens_per_s - 1.0

@@ -94,7 +94,7 @@ def _step(placed: Placement, rows: float, moved_bytes: float, flops: float, sequ
         link_s=_link_s(placed, rows),
         overhead_s=device.step_overhead_s
         + sequences * device.token_overhead_s
-        + placed.shape.depth * device.layer_overhead_s,
+        + placed.shape.depth * (device.layer_overhead_s + sequences * device.layer_token_overhead_s),
     )
 
 

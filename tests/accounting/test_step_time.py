@@ -85,14 +85,17 @@ def test_measured_rates_by_rows_limit_a_step() -> None:
     assert few.compute_s > decode_step(Placement(shape=LLAMA_3_8B, device=SLOW), 1, 10).compute_s * 40
 
 
-def test_overhead_counts_once_a_step_once_a_layer_and_once_a_sequence() -> None:
-    device = replace(SLOW, step_overhead_s=0.002, layer_overhead_s=0.0001, token_overhead_s=0.001)
+def test_overhead_counts_steps_and_layers_and_the_sequences_in_both() -> None:
+    device = replace(
+        SLOW,
+        step_overhead_s=0.002, layer_overhead_s=0.0001, token_overhead_s=0.001, layer_token_overhead_s=0.00001,
+    )  # fmt: skip
     placed = Placement(shape=LLAMA_3_8B, device=device)
-    assert decode_step(placed, 1, 10).overhead_s == pytest.approx(0.0062)
-    assert decode_step(placed, 8, 10, tokens=5).overhead_s == pytest.approx(0.0132), (
+    assert decode_step(placed, 1, 10).overhead_s == pytest.approx(0.00652)
+    assert decode_step(placed, 8, 10, tokens=5).overhead_s == pytest.approx(0.01576), (
         "sequences, not drafted rows"
     )
-    assert prefill_step(placed, 700).overhead_s == pytest.approx(0.0062)
+    assert prefill_step(placed, 700).overhead_s == pytest.approx(0.00652)
 
 
 def test_tensor_parallel_divides_what_is_read_and_adds_messages() -> None:
