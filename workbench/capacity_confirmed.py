@@ -1,8 +1,10 @@
 """Whether the blocks at a chosen load confirm that it meets the floor; arms that do not are in no comparison.
 
-The load was chosen because a probe looked good; only blocks that came after it can say that it is. Their requests are
-pooled over repeats: `confirmed` where their share reaches the floor, `not refuted` where it falls short by less than
-chance allows (Wilson, 95 %), `refuted` otherwise.
+The load was chosen because a probe looked good; only blocks that came after it can say that it is. Every block counts in
+which the server was the bound, also one that saturated, drifted or failed requests: leaving out what went wrong would confirm
+anything. The share of their requests that met the SLO is `confirmed` where it reaches the floor, `not refuted` where it
+falls short by less than blocks differ (95 %), `refuted` otherwise. Requests of one server life resemble each other, so
+that the interval is over blocks; of a single block it is Wilson's, which is too narrow.
 """
 
 from __future__ import annotations
@@ -10,53 +12,67 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from accounting.ratio_interval import clustered_ratio_interval
 from accounting.shares import wilson_interval
+from accounting.verdicts import POOLABLE, Verdict
 from workbench.capacity_found import searches
 from workbench.loads import CAPACITY
 from workbench.run_directory import RunDirectory
 
 Row = dict[str, Any]
+#: Throughput verdicts of blocks that say something of the floor; the others say something of the host, client or cache.
+CONFIRMING = POOLABLE | {Verdict.SATURATED, Verdict.DRIFTING, Verdict.FAILED, Verdict.LENGTH_DRIFT}
 
 
-def confirmation(pooled: Row, floor: float) -> Row:
-    """What the pooled requests of an arm's blocks at capacity say of the floor."""
-    share, requests = pooled["slo_attainment"]["value"], pooled["requests"]
-    if share is None:
-        return {"word": "not measured", "attainment": None, "interval": None, "requests": requests}
-    low, high = wilson_interval(round(share * requests), requests)
-    word = "confirmed" if share >= floor else "not refuted" if high >= floor else "refuted"
-    return {"word": word, "attainment": share, "interval": (low, high), "requests": requests}
-
-
-def mark_floor_missed(cells: Sequence[Row], pooled: Sequence[Row], floor: float) -> None:
-    """Write `confirmed` into every pooled row at capacity, and `floor_missed`, the reason or None, into its cells."""
-    at_capacity = _at_capacity(pooled)
-    for row in at_capacity.values():
-        row["confirmed"] = confirmation(row, floor)
+def confirmations(cells: Sequence[Row], floor: float, counted: Sequence[int]) -> list[Row]:
+    """What the measured cells at capacity, of the repeats that count, say of the floor: a row for each arm and workload."""
+    groups: dict[tuple[str, str], list[Row]] = {}
     for cell in cells:
-        if cell["load"] != CAPACITY:
-            continue
-        row_of_cell = at_capacity.get((cell["arm"], cell["workload"]))
-        found = None if row_of_cell is None else row_of_cell["confirmed"]
-        cell["floor_missed"] = None
-        if found is not None and found["word"] == "refuted":
-            cell["floor_missed"] = (
-                f"misses the floor of {floor:.0%} at the load that was chosen: {found['attainment']:.1%} of "
-                f"{found['requests']} requests met the SLO in its blocks (more loads.capacity.headroom finds a load that holds)"
-            )
-
-
-def capacities(run: RunDirectory, pooled: Sequence[Row]) -> list[Row]:
-    """Every search with what its blocks confirm; empty where loads were given."""
-    at_capacity = _at_capacity(pooled)
+        if cell["load"] == CAPACITY and cell["repeat"] in counted:
+            groups.setdefault((cell["arm"], cell["workload"]), []).append(cell)
     return [
-        {**found, "confirmed": at_capacity.get((found["arm"], found["workload"]), {}).get("confirmed")}
-        for found in searches(run)
+        {"arm": arm, "workload": workload, **confirmation(blocks, floor)}
+        for (arm, workload), blocks in groups.items()
     ]
 
 
-def _at_capacity(pooled: Sequence[Row]) -> dict[tuple[str, str], Row]:
-    return {(row["arm"], row["workload"]): row for row in pooled if row["load"] == CAPACITY}
+def confirmation(blocks: Sequence[Row], floor: float) -> Row:
+    """One arm's blocks on one workload."""
+    told = [b for b in blocks if b["verdict"]["throughput"] in CONFIRMING and b["requests"]]
+    requests = [b["requests"] for b in told]
+    met = [round(b["slo_attainment"]["value"] * b["requests"]) for b in told]
+    row = {"blocks": len(told), "blocks_left_out": len(blocks) - len(told), "requests": sum(requests)}
+    if not told:
+        return {"word": "not measured", "attainment": None, "interval": None, **row}
+    share = sum(met) / sum(requests)
+    over_blocks = clustered_ratio_interval(met, requests)
+    low, high = over_blocks or wilson_interval(sum(met), sum(requests))
+    low, high = max(low, 0.0), min(high, 1.0)
+    word = "confirmed" if share >= floor else "not refuted" if high >= floor else "refuted"
+    return {"word": word, "attainment": share, "interval": (low, high), **row}
+
+
+def mark_floor_missed(cells: Sequence[Row], confirmed: Sequence[Row], floor: float) -> None:
+    """Write `floor_missed` into every cell at capacity: why its arm is in no comparison, None where it may be."""
+    found = {(row["arm"], row["workload"]): row for row in confirmed}
+    for cell in cells:
+        if cell["load"] != CAPACITY:
+            continue
+        row = found.get((cell["arm"], cell["workload"]))
+        cell["floor_missed"] = None
+        if row is not None and row["word"] == "refuted":
+            cell["floor_missed"] = (
+                f"misses the floor of {floor:.0%} at the load that was chosen: {row['attainment']:.1%} of "
+                f"{row['requests']} requests met the SLO in its blocks (more loads.capacity.headroom finds a load that holds)"
+            )
+
+
+def capacities(run: RunDirectory, confirmed: Sequence[Row]) -> list[Row]:
+    """Every search with what its blocks confirm; empty where loads were given."""
+    of_place = {(row["arm"], row["workload"]): row for row in confirmed}
+    return [
+        {**found, "confirmed": of_place.get((found["arm"], found["workload"]))} for found in searches(run)
+    ]
 
 
 def capacity_sentence(row: Row) -> str:
@@ -80,9 +96,11 @@ def confirmed_words(row: Row) -> str:
     if confirmed is None:
         return "not confirmed, no finished one at this load"
     if confirmed["attainment"] is None:
-        return "not confirmed, none whose requests could be used"
+        left_out = confirmed["blocks_left_out"]
+        return f"not confirmed, none of {left_out} whose requests say something of the server"
     low, high = confirmed["interval"]
+    left_out = f"; {confirmed['blocks_left_out']} blocks left out" if confirmed["blocks_left_out"] else ""
     return (
         f"{confirmed['attainment']:.1%} of {confirmed['requests']} requests met the SLO "
-        f"({low:.1%} to {high:.1%}, floor {row['floor']:.0%}), {confirmed['word']}"
+        f"({low:.1%} to {high:.1%}, floor {row['floor']:.0%}), {confirmed['word']}{left_out}"
     )

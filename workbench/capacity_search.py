@@ -8,6 +8,7 @@ again (`accounting.capacity.TRIES`). No price comes from here: blocks of their o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,14 @@ NOT_THE_SERVER = (Verdict.NOISY_HOST, Verdict.CLIENT_BOUND, Verdict.CACHE_CONTAM
 TOO_EASY = (Verdict.CACHE_CONTAMINATED,)
 
 
+@dataclass(frozen=True, slots=True)
+class _Lowest:
+    """The probe of the lowest load: the first that was judged, else the last."""
+
+    data: CellData
+    row: dict[str, Any]
+
+
 def search_capacity(
     experiment: Experiment,
     block: BlockPlan,
@@ -56,7 +65,7 @@ def search_capacity(
     bounds, slo = section.to_bounds(), experiment.slo.to_slo()
     probes: list[dict[str, Any]] = []
     tried: list[Probed] = []
-    lowest: CellData | None = None
+    lowest: _Lowest | None = None
     while (value := next_load(tried, bounds)) is not None:
         probe = probe_cell(experiment, cell, Level(section.by, value), len(probes))
         files = directory.cell(probe)
@@ -66,8 +75,8 @@ def search_capacity(
         data = read_cell(block, probe, files)
         kept = attainment(data.in_window, slo.tightened(section.headroom)).requests.value
         row = judge_probe(measure_cell(data, experiment, None), value, kept, slo.attainment_floor)
-        if lowest is None and value == bounds.lowest:
-            lowest = data
+        if value == bounds.lowest and (lowest is None or lowest.row["decision"] == Decision.UNJUDGED):
+            lowest = _Lowest(data, row)
         probes.append({"cell": probe.cell_id} | row)
         tried.append((value, Decision(row["decision"])))
         probed(row)
@@ -143,12 +152,12 @@ def _document(
     cell: CellPlan,
     probes: list[dict[str, Any]],
     tried: list[Probed],
-    lowest: CellData | None,
+    lowest: _Lowest | None,
 ) -> dict[str, Any]:
     found, slo = bracket(tried), experiment.slo.to_slo()
     nearest = None
     if found.met is None and lowest is not None:
-        feasible = nearest_feasible(lowest.in_window, slo)
+        feasible = nearest_feasible(lowest.data.in_window, slo, headroom=section.headroom)
         nearest = None if feasible is None else loosened_words(slo, feasible)
     return {
         "arm": block.arm,
@@ -170,12 +179,12 @@ def _as_counted(load: float | None, section: CapacitySection) -> float | int | N
     return round(load) if load is not None and section.by == "streams" else load
 
 
-def _why_no_slo(met: float | None, nearest: str | None, lowest: CellData | None) -> str | None:
+def _why_no_slo(met: float | None, nearest: str | None, lowest: _Lowest | None) -> str | None:
     """Why no nearest SLO is given; None where one is, or where none is needed."""
     if met is not None or nearest:
         return None
-    if lowest is None or not len(lowest.in_window):
+    if lowest is None or not len(lowest.data.in_window):
         return "not known: no request was answered at the lowest load"
     if nearest is None:
         return "none: too many requests failed at the lowest load, whatever the limits"
-    return "the limits themselves were met: the probe was not judged"
+    return f"none: the limits themselves were met at the lowest load, but {lowest.row['reason']}"

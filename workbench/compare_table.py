@@ -12,7 +12,7 @@ from rich.text import Text
 from workbench.quality.shown import quality_lines
 
 DASH = "–"
-COLUMNS = ("metric", "workload", "load", "arm", "ratio", "interval", "word", "p Holm", "p sign-flip")
+COLUMNS = ("metric", "workload", "load", "arm", "ratio", "interval", "word")
 
 
 def compare_table(document: dict[str, Any]) -> Group:
@@ -26,7 +26,11 @@ def compare_table(document: dict[str, Any]) -> Group:
     shared = f"; intervals hold for {document['family']} arms together" if document["family"] > 1 else ""
     parts: list[Any] = [_rows(title + shared, document["comparisons"], paired=paired)]
     if document["same_arms"]:
-        parts.append(_rows("A/A floor: the same configuration twice", document["same_arms"], paired=True))
+        parts.append(
+            _rows(
+                "A/A floor: the same configuration twice", document["same_arms"], paired=True, adjusted=False
+            )
+        )
     elif paired:
         parts.append(Text("No A/A floor: no two arms are the same configuration.", style="dim"))
     parts += [Text(f"  {line}", style="dim") for line in _not_measured(document["comparisons"])]
@@ -39,9 +43,11 @@ def compare_table(document: dict[str, Any]) -> Group:
     return Group(*parts)
 
 
-def _rows(title: str, rows: list[dict[str, Any]], *, paired: bool) -> Table:
+def _rows(title: str, rows: list[dict[str, Any]], *, paired: bool, adjusted: bool = True) -> Table:
+    """`adjusted`: p-values are those of all arms together (Holm); twins of the floor stand each for itself."""
     shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for name in (*COLUMNS, "shown within margin" if paired else "blocks"):
+    p_values = ("p Holm" if adjusted else "p", "p sign-flip")
+    for name in (*COLUMNS, *p_values, "shown within margin" if paired else "blocks"):
         shown.add_column(name)
     for row in rows:
         interval = DASH if row["interval"] is None else "{:.3f} to {:.3f}".format(*row["interval"])
@@ -53,7 +59,7 @@ def _rows(title: str, rows: list[dict[str, Any]], *, paired: bool) -> Table:
             _number(row["ratio"]),
             interval,
             row["word"],
-            _number(row["p_holm"] if row["p_holm"] is not None else row["p_value"]),
+            _number(row["p_holm"] if adjusted else row["p_value"]),
             _number(row["sign_flip_p"]),
             _margin(row["margin"]) if paired else " and ".join(map(str, row["blocks"])),
         )
@@ -90,7 +96,9 @@ def _left_out(cells: list[dict[str, Any]]) -> list[str]:
         place = f"{cell['arm']}, {cell['workload']}, {cell['load']}, repeat {cell['repeat']}"
         lines.append(f"left out: {place} is {word} ({cell['reason']})")
     if tails:
-        lines.append(f"{tails} cells are valid in throughput only; `--json` gives each reason")
+        lines.append(
+            f"{tails} cells are valid in throughput, not in tails or acceptance; `--json` gives each reason"
+        )
     return lines
 
 
@@ -110,12 +118,18 @@ def _differences(by_arm: dict[str, Any]) -> list[str]:
 def _deciding(deciding: dict[str, Any]) -> str:
     if "reason" in deciding:
         return f"To decide: {deciding['reason']}."
+    unknown = deciding["unknown_rows"]
+    rest = f" Of {unknown} more rows it is not known: they have no two valid pairs." if unknown else ""
     if deciding["more_pairs"] == 0:
-        return f"Pairs are enough to find {deciding['effect']:.3g} in cost in 80 % of tries."
+        return (
+            f"Where nothing is decided, pairs are enough to find a change of {deciding['effect']:.1%} in "
+            f"{deciding['metric']} in 80 % of tries.{rest}"
+        )
     return (
-        f"To find a change of {deciding['effect']:.1%} in cost in 80 % of tries: {deciding['more_pairs']} more pairs, "
-        f"{deciding['hours']:.2f} h, ${deciding['usd']:.2f}: estimated from measured blocks and the upper 80 % limit of "
-        f"the pairs' spread; with the spread as seen {_number_of_pairs(deciding['more_pairs_as_seen'])}."
+        f"To find a change of {deciding['effect']:.1%} in {deciding['metric']} in 80 % of tries: "
+        f"{deciding['more_pairs']} more pairs, {deciding['hours']:.2f} h, ${deciding['usd']:.2f}: estimated from measured "
+        f"blocks and the upper 80 % limit of the pairs' spread; with the spread as seen "
+        f"{_number_of_pairs(deciding['more_pairs_as_seen'])}.{rest}"
     )
 
 

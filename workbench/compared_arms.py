@@ -39,8 +39,8 @@ class Row:
 
     @property
     def word(self) -> str:
-        """In the metric's terms; a fixed rate decides some metrics itself."""
-        if decided_by_rate(self.metric, self.place[1]):
+        """In the metric's terms; a fixed rate decides some metrics itself, of arms that kept up with it."""
+        if decided_by_rate(self.metric, self.place[1]) and self.found.ratio is not None:
             return EQUAL_BY_CONSTRUCTION
         return self.metric.word(self.found.word)
 
@@ -117,12 +117,18 @@ def still_to_run(row: Row, *, careful: bool = True) -> int | None:
     """
     if isinstance(row.found, UnpairedComparison):
         return None
-    if row.found.interval is not None and not row.found.interval[0] <= 1 <= row.found.interval[1]:
+    if is_decided(row):
         return 0
     if row.needed is None:
         return None
     needed = row.needed.careful_pairs if careful else row.needed.pairs
     return None if needed is None else max(0, needed - len(row.found.pair_ratios))
+
+
+def is_decided(row: Row) -> bool:
+    """Whether the interval leaves 1."""
+    interval = row.found.interval
+    return interval is not None and not interval[0] <= 1 <= interval[1]
 
 
 def _value(cells: Cells, metric: Metric, arm: str, place: Place, repeat: int) -> tuple[float | None, str]:

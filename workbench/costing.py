@@ -76,7 +76,7 @@ def write_comparison(
     document = {
         "baseline": experiment.baseline_arm,
         "comparisons": rows,
-        "capacities": capacities(run, measures["pooled"]),
+        "capacities": capacities(run, measures["confirmed"]),
     }
     write_json(run.path / "comparison.json", document)
     return rows
@@ -91,6 +91,8 @@ def _compared(
     found = row.found
     assert isinstance(found, Comparison)
     fixed = level.kind == "rate" and level.value is not None
+    # An arm that never kept up has no valid pair, and nothing about it is equal.
+    equal = fixed and found.ratio is not None
     return {
         "arm": pair[0],
         "workload": workload,
@@ -102,9 +104,9 @@ def _compared(
         "speedup": None if found.ratio is None else 1.0 / found.ratio,
         "pair_ratios": list(found.pair_ratios),
         "interval": None if fixed else found.interval,
-        "word": EQUAL_BY_CONSTRUCTION if fixed else str(found.word),
+        "word": EQUAL_BY_CONSTRUCTION if equal else str(found.word),
         "latencies": _latencies(cells, pair, (workload, level.label), question) if fixed else [],
-        "reason": "; ".join(filter(None, [BY_CONSTRUCTION if fixed else found.reason, *row.left_out]))
+        "reason": "; ".join(filter(None, [BY_CONSTRUCTION if equal else found.reason, *row.left_out]))
         or None,
     }
 

@@ -22,7 +22,7 @@ from accounting.record_columns import UNKNOWN, RecordColumns
 from accounting.slo import attainment
 from accounting.stated_tokens import tokens_between
 from accounting.verdicts import POOLABLE, CellEvidence, judge
-from workbench.capacity_confirmed import mark_floor_missed
+from workbench.capacity_confirmed import confirmations, mark_floor_missed
 from workbench.cell_data import CellData, looked_at, read_cell, read_finished_cells
 from workbench.energy_measures import energy_measures, output_tokens_of
 from workbench.experiment import Experiment
@@ -219,6 +219,9 @@ def write_measures(run: RunDirectory, experiment: Experiment, counted: Sequence[
         if m["verdict"]["throughput"] in POOLABLE and m["repeat"] in counted
     ]
     pooled = pool(poolable, experiment.slo.to_slo())
-    mark_floor_missed(measured, pooled, experiment.slo.attainment_floor)
-    write_json(run.path / "measures.json", {"cells": measured, "pooled": pooled})
+    floor = experiment.slo.attainment_floor
+    confirmed = confirmations(measured, floor, counted)
+    mark_floor_missed(measured, confirmed, floor)
+    document = {"cells": measured, "pooled": pooled, "confirmed": confirmed}
+    write_json(run.path / "measures.json", document)
     return poolable

@@ -33,6 +33,21 @@ def test_failures_count_against_it() -> None:
     assert nearest_feasible([], Slo()) is None
 
 
+def test_each_limit_gives_way_only_as_far_as_it_must() -> None:
+    """TTFT is missed tenfold, TPOT by a fifth: one factor for both would be ten times what TPOT needs."""
+    found = nearest_feasible([answer(1.0, 0.04)] * 20, Slo(0.1, 0.033, None, 0.95))
+    assert found == Slo(1.0, 0.041, None, 0.95) or found == Slo(1.0, 0.04, None, 0.95)
+
+
+def test_with_headroom_a_search_would_find_it_feasible() -> None:
+    answers, asked = [answer(0.2, 0.0325)] * 50, Slo(1.0, 0.033, None, 0.95)
+    assert nearest_feasible(answers, asked) == asked
+    found = nearest_feasible(answers, asked, headroom=0.05)
+    assert found == Slo(1.0, 0.035, None, 0.95)
+    assert attainment(answers, found.tightened(0.05)).requests.value == 1.0
+    assert nearest_feasible(answers, found, headroom=0.05) == found
+
+
 @given(
     st.lists(st.tuples(st.floats(0.01, 5), st.floats(0.001, 0.5)), min_size=1, max_size=40),
     st.floats(0.01, 5), st.floats(0.001, 0.5), st.one_of(st.none(), st.floats(0.05, 10)), st.floats(0.05, 1),
