@@ -16,6 +16,7 @@ both chose alike is then neither excused, a server could say anything, nor held 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +32,8 @@ LEAST_PROMPTS = 100
 LEAST_NOISE_POSITIONS = 1000
 """Below so many the quantile would be the largest value seen."""
 LEAST_POWER = 0.9
+LEAST_TOKENS = max(LEAST_NOISE_POSITIONS, math.ceil(-500 * math.log(1.0 - LEAST_POWER)))
+"""Of all texts together: with fewer, one wrong token in 500 is missed too often even if every token can be compared."""
 
 
 class LosslessnessWord(StrEnum):

@@ -82,7 +82,7 @@ class SloSection(Section):
         if isinstance(data, Mapping) and data.get("attainment_floor", 0) is None:
             raise ValueError(
                 "attainment_floor is null: limits bind nobody without the share of requests that must meet them; "
-                "write for example 0.95, or leave the key out for that"
+                "write for example 0.95"
             )
         return data
 
@@ -99,6 +99,11 @@ class SloSection(Section):
                     f"e2e_s ({self.e2e_s:g}) is below {name} ({limit:g}{default}): a whole answer cannot be allowed less "
                     f"time than {part}; raise e2e_s, lower {name}, or write `{name}: null` for no limit"
                 )
+        if self.model_fields_set and "attainment_floor" not in self.model_fields_set:
+            raise ValueError(
+                "attainment_floor is missing: limits bind nobody without the share of requests that must meet them; "
+                "write for example `attainment_floor: 0.95`"
+            )
         return self
 
     def to_slo(self) -> Slo:
@@ -224,6 +229,11 @@ class Experiment(Section):
             )
         if self.pairs is not None and "repeats" in self.model_fields_set:
             raise ValueError("give repeats (a number of pairs) or pairs (a number from a pilot), not both")
+        if self.pairs is not None and self.loads.rates:
+            raise ValueError(
+                "pairs follow from the spread of cost, which a fixed offered rate decides itself; write `repeats`, or "
+                "`loads: {streams: [...]}` or `loads: capacity`"
+            )
         for limit_name, limit in (("ttft_s", self.slo.ttft_s), ("e2e_s", self.slo.e2e_s)):
             if limit is not None and limit > self.request_timeout_s:
                 raise ValueError(

@@ -9,7 +9,7 @@ margins move by is its own noise. A pass that fails is recorded with its reason 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,8 @@ from workbench.losslessness_pass import PassManner, greedy_pass
 from workbench.losslessness_prompts import losslessness_prompts
 from workbench.losslessness_scope import Scope, losslessness_scope, speculates
 from workbench.losslessness_subjects import facts_of, is_said_to_speculate, seen_speculation
-from workbench.plan import BlockPlan, Plan
+from workbench.pair_count import is_number_of_pairs_known, wanted_blocks
+from workbench.plan import BlockPlan
 from workbench.run_directory import BlockDirectory, RunDirectory
 from workbench.server_under_test import ServerUnderTest, attached_server
 
@@ -35,9 +36,12 @@ AGAIN_CONCURRENCY = 1
 Report = Callable[[BlockPlan, str, int, int], None]
 
 
-def block_that_asks(plan: Plan, arm: str, config: ArmConfig) -> BlockPlan | None:
-    """The measured block at whose end an arm is asked; None if the plan has none of this arm."""
-    own = [block for block in plan.blocks if block.arm == arm]
+def block_that_asks(blocks: Sequence[BlockPlan], arm: str, config: ArmConfig) -> BlockPlan | None:
+    """The one of the measured blocks at whose end an arm is asked; None if there is none of this arm.
+
+    `blocks`: those that the run wants (`workbench.pair_count.wanted_blocks`), not all that were laid out.
+    """
+    own = [block for block in blocks if block.arm == arm]
     return own[-1 if isinstance(config, AttachSection) else 0] if own else None
 
 
@@ -53,7 +57,9 @@ class Asker:
     def at_end_of_block(self, block: BlockPlan, server: ServerUnderTest, directory: BlockDirectory) -> None:
         """Ask this arm, if it is concerned and this is its block for it."""
         config = self._configs()[block.arm]
-        asks = block_that_asks(self.run.plan(), block.arm, config)
+        if isinstance(config, AttachSection) and not is_number_of_pairs_known(self.run, self.experiment):
+            return  # the pilot's last block is not the last
+        asks = block_that_asks(wanted_blocks(self.run, self.experiment), block.arm, config)
         if asks is None or asks.block_id != block.block_id or not self._scope().passes(block.arm):
             return
         if block.arm == self.experiment.baseline_arm:

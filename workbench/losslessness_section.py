@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from accounting.losslessness import LEAST_PROMPTS
+from accounting.losslessness import LEAST_PROMPTS, LEAST_TOKENS
 from serving.section import Section
 
 _SWITCH = {"on": {}, True: {}, "off": {"asked": False}, False: {"asked": False}}
@@ -35,3 +35,12 @@ class LosslessnessSection(Section):
                 raise ValueError("write `losslessness: off`, or its keys: prompts, max_tokens, float32")
             return _SWITCH[data]
         return data
+
+    @model_validator(mode="after")
+    def _can_tell(self) -> Self:
+        if self.asked and self.prompts * self.max_tokens < LEAST_TOKENS:
+            raise ValueError(
+                f"{self.prompts} texts of {self.max_tokens} tokens are {self.prompts * self.max_tokens} tokens, and fewer "
+                f"than {LEAST_TOKENS} cannot tell one wrong token in 500: raise max_tokens or prompts"
+            )
+        return self

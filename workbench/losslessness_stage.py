@@ -15,11 +15,15 @@ from workbench.losslessness_block import block_that_asks
 from workbench.losslessness_document import losslessness_document
 from workbench.losslessness_scope import NOT_MEASURED, Scope, losslessness_scope
 from workbench.losslessness_subjects import is_said_to_speculate, numerics_that_differ
+from workbench.pair_count import fixed_pairs, wanted_blocks
 from workbench.plan import BlockPlan
 from workbench.run_directory import BlockDirectory, RunDirectory, write_json
 
 Document = dict[str, Any]
 FORMAT = "kilotoken-run-losslessness/1"
+_NOT_ASKED = (
+    "the budget ended the run before the last block that was laid out, after which a running server is asked"
+)
 
 
 class _NotMeasuredError(Exception):
@@ -35,7 +39,7 @@ def write_losslessness(run: RunDirectory, experiment: Experiment) -> None:
     configs = experiment.arm_configs(origin=str(run.path))
     scope = losslessness_scope(experiment, configs)
     for arm in experiment.arms:
-        judgements = list(_judgements(run, scope, configs, arm))
+        judgements = list(_judgements(run, experiment, scope, configs, arm))
         if judgements:
             path = run.path / "losslessness" / f"{arm}.json"
             path.parent.mkdir(exist_ok=True)
@@ -44,7 +48,7 @@ def write_losslessness(run: RunDirectory, experiment: Experiment) -> None:
 
 
 def _judgements(
-    run: RunDirectory, scope: Scope, configs: dict[str, ArmConfig], arm: str
+    run: RunDirectory, experiment: Experiment, scope: Scope, configs: dict[str, ArmConfig], arm: str
 ) -> Iterator[Document]:
     if arm in scope.unasked:
         word, reason = scope.unasked[arm]
@@ -52,9 +56,12 @@ def _judgements(
     if arm not in scope.asked:
         return
     plan = run.plan()
-    pair = [block_that_asks(plan, each, configs[each]) for each in (scope.baseline, arm)]
+    blocks = wanted_blocks(run, experiment)
+    pair = [block_that_asks(blocks, each, configs[each]) for each in (scope.baseline, arm)]
     if not isinstance(configs[arm], AttachSection) or _was_asked(run, pair[1]):
         yield _judged(run, pair, _declared(configs[arm]))
+    elif (fixed_pairs(run) or {}).get("limited_by") == "budget":
+        yield {"dtype": _declared(configs[arm]), "word": NOT_MEASURED, "reason": _NOT_ASKED}
     in_float32 = {block.arm: block for block in plan.lossless}
     if arm in in_float32:
         yield _judged(run, [in_float32[scope.baseline], in_float32[arm]], "float32")

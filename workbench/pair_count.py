@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from accounting.comparison import MINIMUM_PAIRS, Comparison
+from accounting.errors import RunError
 from accounting.pairs_needed import pairs_needed
 from workbench.compare_metrics import METRICS, cost_metric
 from workbench.compared_arms import Cells, Question, Row, cells_by_key, paired_row
@@ -14,7 +15,7 @@ from workbench.costing import price_cell
 from workbench.experiment import Experiment
 from workbench.measures import measured_cells
 from workbench.pairs import PairsSection
-from workbench.plan import BlockPlan
+from workbench.plan import BlockPlan, estimate
 from workbench.run_directory import RunDirectory, write_json
 
 PAIRS = "pairs.json"
@@ -39,6 +40,11 @@ def wanted_blocks(run: RunDirectory, experiment: Experiment) -> tuple[BlockPlan,
     return tuple(block for block in run.plan().blocks if block.repeat <= last)
 
 
+def is_number_of_pairs_known(run: RunDirectory, experiment: Experiment) -> bool:
+    """Whether no pilot has still to fix it. A budget may end the run earlier all the same."""
+    return experiment.pairs is None or fixed_pairs(run) is not None
+
+
 def fixed_pairs(run: RunDirectory) -> dict[str, Any] | None:
     """What was fixed, None where nothing was."""
     path = run.path / PAIRS
@@ -57,6 +63,8 @@ def fix_pairs(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
     counts = [one["pairs"] for one in needed]
     wanted = None if None in counts or not counts else max(counts)
     count, limit = (section.most, "most") if wanted is None or wanted > section.most else (wanted, "pilot")
+    if not needed:
+        count, limit = 0, "nothing to compare"
     spent_s, round_s = spent(run), _round_s(run, experiment)
     left_s = budget_left_s(run, experiment)
     if left_s < count * round_s:
@@ -76,23 +84,46 @@ def fix_pairs(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
 
 
 def stop_for_budget(run: RunDirectory, experiment: Experiment, next_repeat: int) -> str:
-    """Why the next pair is not begun; empty where there is budget for it. What it says is then written down."""
-    if experiment.budget is None or next_repeat <= 1:
+    """Why the next pair is not begun; empty where there is budget for it. What it says is then written down.
+
+    What a pair takes is what its missing blocks took in earlier pairs; of an arm that was not measured yet, the estimate.
+
+    Raises:
+        RunError: if not even the first pair is covered: then there is nothing to compare.
+    """
+    missing = [
+        block.arm
+        for block in run.plan().blocks
+        if block.repeat == next_repeat and run.finished(block) is None
+    ]
+    if experiment.budget is None or not missing:
         return ""
     left_s = budget_left_s(run, experiment)
-    round_s = _round_s(run, experiment)
-    if left_s >= round_s:
+    needed_s = sum(_block_s(run, experiment, arm) for arm in missing)
+    if left_s >= needed_s:
         return ""
+    hours = f"{max(left_s, 0) / 3600:.2f} h are left and another pair takes {needed_s / 3600:.2f} h"
+    if next_repeat <= 1:
+        raise RunError(
+            f"the budget ends before the first pair: {hours}.",
+            hint=f"What was searched for is in {run.path / 'capacity'}; run again with a larger budget.",
+        )
     pilot = 0 if experiment.pairs is None else experiment.pairs.pilot
     done = max(0, next_repeat - 1 - pilot)
-    reason = (
-        f"the budget ends here: {max(left_s, 0) / 3600:.2f} h are left and another pair takes {round_s / 3600:.2f} h; "
-        f"{done} pairs are compared"
-    )
+    reason = f"the budget ends here: {hours}; {done} pairs are compared"
     document = fixed_pairs(run) or {"pilot": pilot}
     document |= {"pairs": done, "limited_by": "budget", "sentence": reason}
     write_json(run.path / PAIRS, document)
     return reason
+
+
+def refuse_spent(run: RunDirectory, experiment: Experiment, what: str) -> None:
+    """Raises RunError where nothing of the budget is left for what has to come before the first pair."""
+    if budget_left_s(run, experiment) <= 0:
+        raise RunError(
+            f"the budget is spent before {what}.",
+            hint=f"What was found is in {run.path / 'capacity'}; run again with a larger budget.",
+        )
 
 
 def budget_left_s(run: RunDirectory, experiment: Experiment) -> float:
@@ -111,16 +142,22 @@ def spent(run: RunDirectory) -> float:
 
 
 def _round_s(run: RunDirectory, experiment: Experiment) -> float:
-    """Seconds of one pair, or of one block of every arm: the mean of each arm's finished blocks."""
-    total = 0.0
-    for arm in experiment.arms:
-        held = [
-            json.loads((attempt.path / "block.json").read_text(encoding="utf-8")).get("held_s") or 0.0
-            for block in run.plan().blocks
-            if block.arm == arm and (attempt := run.finished(block)) is not None
-        ]
-        total += sum(held) / len(held) if held else 0.0
-    return max(total, 1e-9)
+    """Seconds of one pair, or of one block of every arm."""
+    return max(sum(_block_s(run, experiment, arm) for arm in experiment.arms), 1e-9)
+
+
+def _block_s(run: RunDirectory, experiment: Experiment, arm: str) -> float:
+    """Seconds of a block of this arm: the mean of its finished ones, the plan's estimate while there is none."""
+    plan = run.plan()
+    held = [
+        json.loads((attempt.path / "block.json").read_text(encoding="utf-8")).get("held_s") or 0.0
+        for block in plan.blocks
+        if block.arm == arm and (attempt := run.finished(block)) is not None
+    ]
+    if held:
+        return sum(held) / len(held)
+    expected = estimate(experiment, plan)
+    return expected.start_s + expected.cell_s * expected.cells / expected.blocks
 
 
 def _pilot_cells(run: RunDirectory, experiment: Experiment) -> Cells:
@@ -130,7 +167,9 @@ def _pilot_cells(run: RunDirectory, experiment: Experiment) -> Cells:
 
 
 def _pilot_rows(cells: Cells, experiment: Experiment, section: PairsSection) -> list[Row]:
+    """A row for each arm and place that both arms have cells at: an arm without a capacity asks for no pairs."""
     question = Question(section.find, repeats=range(1, section.pilot + 1))
+    there = {key[:3] for key in cells}
     return [
         paired_row(
             cells,
@@ -143,6 +182,7 @@ def _pilot_rows(cells: Cells, experiment: Experiment, section: PairsSection) -> 
         if arm != experiment.baseline_arm
         for w in experiment.workloads
         for level in experiment.loads.levels
+        if {(arm, w, level.label), (experiment.baseline_arm, w, level.label)} <= there
     ]
 
 
@@ -158,6 +198,8 @@ def _needed(row: Row, find: float, family: int) -> dict[str, Any]:
 
 
 def _sentence(section: PairsSection, wanted: int | None, count: int, limit: str, usd_per_pair: float) -> str:
+    if limit == "nothing to compare":
+        return "no pair is run: no arm has a load, beside the baseline's, at which it could be compared"
     asked = "how many the pilot asks for is not known" if wanted is None else f"the pilot asks for {wanted}"
     why = {
         "pilot": f"the pilot's {section.pilot} pairs ask for them",

@@ -207,6 +207,9 @@ class Estimate(msgspec.Struct, frozen=True):
     lossless_s: float = 0.0
     """Greedy texts in measured lives and in float32 ones, with the starts of these; part of the duration."""
 
+    float32_life_s: float = 0.0
+    """Mean seconds of a server life that is asked for texts in float32 alone."""
+
     @property
     def start_s(self) -> float:
         """Mean seconds of a measured server's start."""
@@ -241,6 +244,7 @@ def estimate(experiment: Experiment, plan: Plan, *, origin: str = "experiment") 
         lengths_s=lengths_s,
         searches_s=searches_s,
         lossless_s=lossless_s,
+        float32_life_s=_float32_life_s(experiment, plan, configs),
     )
 
 
@@ -255,15 +259,24 @@ def _usual_probes(experiment: Experiment) -> float:
 
 def _lossless_s(experiment: Experiment, plan: Plan, configs: Mapping[str, ArmConfig]) -> float:
     """Seconds of all greedy passes, and of the starts of servers that are started for them alone."""
-    scope = losslessness_scope(experiment, configs)
+    first = [block for block in plan.blocks if block.repeat == 1]
+    passes_s = sum(_passes_s(experiment, block.arm, configs) for block in first)
+    return passes_s + len(plan.lossless) * _float32_life_s(experiment, plan, configs)
+
+
+def _float32_life_s(experiment: Experiment, plan: Plan, configs: Mapping[str, ArmConfig]) -> float:
+    """Mean seconds of a server life for texts in float32; 0 where none is planned."""
+    arms = [block.arm for block in plan.lossless]
+    total = sum(_start_estimate_s(configs[arm]) + _passes_s(experiment, arm, configs) for arm in arms)
+    return total / max(len(arms), 1)
+
+
+def _passes_s(experiment: Experiment, arm: str, configs: Mapping[str, ArmConfig]) -> float:
+    """Seconds of an arm's greedy passes."""
     asked = experiment.losslessness
-    size = asked.prompts * asked.max_tokens / 3200
-    lives = [block for block in plan.blocks if block.repeat == 1]
-    seconds = sum(_start_estimate_s(configs[block.arm]) for block in plan.lossless)
-    for block in (*lives, *plan.lossless):
-        fake = getattr(getattr(configs[block.arm], "engine", None), "device", "") == "fake"
-        seconds += scope.passes(block.arm) * GREEDY_PASS_ESTIMATE_S[fake] * size
-    return seconds
+    fake = getattr(getattr(configs[arm], "engine", None), "device", "") == "fake"
+    passes = losslessness_scope(experiment, configs).passes(arm)
+    return passes * GREEDY_PASS_ESTIMATE_S[fake] * asked.prompts * asked.max_tokens / 3200
 
 
 def _start_estimate_s(config: ArmConfig) -> float:

@@ -11,8 +11,8 @@ from pathlib import Path
 from accounting.errors import Interrupted, KilotokenError
 from workbench.block_work import BlockWork
 from workbench.experiment import ArmConfig, Experiment
-from workbench.pair_count import budget_left_s, fix_pairs, stop_for_budget, wanted_blocks
-from workbench.plan import BlockPlan
+from workbench.pair_count import budget_left_s, fix_pairs, refuse_spent, stop_for_budget, wanted_blocks
+from workbench.plan import BlockPlan, estimate
 from workbench.progress import RunProgress
 from workbench.run_directory import FINISHED, RUNNING, BlockDirectory, RunDirectory
 
@@ -43,6 +43,8 @@ class Runner:
         if plan.lengths is not None:
             self._run_if_left(plan.lengths, configs, partial(work.record_lengths, plan))
         for block in plan.searches:
+            if self.run.finished(block) is None:
+                refuse_spent(self.run, self.experiment, f"the search for the capacity of {block.arm}")
             self._run_if_left(block, configs, work.search)
         begun = 0
         for block in plan.blocks:
@@ -52,8 +54,9 @@ class Runner:
                     break
             self._run_if_left(block, configs, work.measure)
         for block in plan.lossless:
-            if budget_left_s(self.run, self.experiment) <= 0:
-                self.progress.pairs_fixed("the budget is spent: texts are not asked for in float32")
+            expected = estimate(self.experiment, plan)
+            if budget_left_s(self.run, self.experiment) < expected.float32_life_s:
+                self.progress.pairs_fixed("the budget does not cover it: texts are not asked for in float32")
                 break
             self._run_if_left(block, configs, work.ask_in_float32)
 

@@ -105,10 +105,19 @@ def test_speculation_is_replaced_whole_other_sections_by_field() -> None:
         (GOOD + "slo: {tpot_ms: 33}\n", ["slo.tpot_ms", "did you mean 'tpot_s'"]),
         (GOOD + "slo: {ttft_s: null, tpot_s: null}\n", ["slo", "needs at least one limit", "e2e_s"]),
         (GOOD + "slo: {attainment_floor: null}\n", ["slo", "attainment_floor is null", "0.95"]),
+        (
+            GOOD + "slo: {ttft_s: 1, tpot_s: 0.05}\n",
+            ["slo", "attainment_floor is missing", "`attainment_floor: 0.95`"],
+        ),
+        (changed("streams: [1, 4]", "rates: [2]") + "pairs: {}\n", ["spread of cost", "write `repeats`"]),
+        (GOOD + "losslessness: {prompts: 100, max_tokens: 8}\n", ["800 tokens", "raise max_tokens"]),
         (GOOD + "slo: {attainment_floor: 95}\n", ["slo.attainment_floor", "less than or equal to 1"]),
         (GOOD + "slo: {e2e_s: 0.5}\n", ["e2e_s (0.5) is below ttft_s (1, the default)", "`ttft_s: null`"]),
         (GOOD + "slo: {ttft_s: 2, e2e_s: 1.5}\n", ["e2e_s (1.5) is below ttft_s (2)"]),
-        (GOOD + "slo: {e2e_s: 400}\n", ["slo.e2e_s (400) is above request_timeout_s (300)"]),
+        (
+            GOOD + "slo: {e2e_s: 400, attainment_floor: 0.9}\n",
+            ["slo.e2e_s (400) is above request_timeout_s (300)"],
+        ),
         (GOOD + "slo: {ttft_s: null, e2e_s: 0.03}\n", ["e2e_s (0.03) is below tpot_s (0.033, the default)"]),
         (changed("usd_per_hour", "eur_per_hour"), ["price", "`eur_per_hour`", "in USD", "`usd_per_hour`"]),
         (changed("usd_per_hour: 1", "usd_per_hour: 1, currency: EUR"), ["price", "`currency`", "in USD"]),
@@ -140,11 +149,11 @@ def test_each_mistake_is_named_with_what_is_allowed(text: str, words: list[str])
 def test_limits_that_can_all_be_met_are_an_slo() -> None:
     """However long answers are: whether e2e_s can be met at tpot_s is found out by measuring."""
     for text in (
-        "{e2e_s: 1}",
-        "{ttft_s: null, tpot_s: null, e2e_s: 0.01}",
-        "{ttft_s: 2, e2e_s: 2.5, tpot_s: 0.9}",
+        "e2e_s: 1",
+        "ttft_s: null, tpot_s: null, e2e_s: 0.01",
+        "ttft_s: 2, e2e_s: 2.5, tpot_s: 0.9",
     ):
-        parse_experiment(GOOD + f"slo: {text}\n", origin="x.yaml")
+        parse_experiment(GOOD + f"slo: {{{text}, attainment_floor: 0.9}}\n", origin="x.yaml")
 
 
 def test_off_is_a_word_and_numbers_are_numbers() -> None:

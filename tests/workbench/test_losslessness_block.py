@@ -75,7 +75,7 @@ def passes_in(directory: BlockDirectory) -> list[RecordedPass]:
 
 def test_our_servers_are_asked_in_their_first_block_running_ones_in_their_last(tmp_path: Path) -> None:
     asked = Asked(tmp_path)
-    chosen = {arm: block_that_asks(asked.plan, arm, config) for arm, config in asked.configs.items()}
+    chosen = {arm: block_that_asks(asked.plan.blocks, arm, config) for arm, config in asked.configs.items()}
     assert {arm: block and block.block_id for arm, block in chosen.items()} == {
         "plain": "r1-plain",
         "ngram": "r1-ngram",

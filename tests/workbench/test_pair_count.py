@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from accounting.errors import ConfigError
+from accounting.errors import ConfigError, RunError
 from workbench import pair_count
 from workbench.experiment import parse_experiment
 from workbench.pair_count import counted_repeats, fix_pairs, stop_for_budget, wanted_blocks
@@ -106,6 +106,40 @@ def test_no_pair_is_begun_that_the_budget_does_not_cover(make_run: Make) -> None
     )
     assert list(counted_repeats(run, run.experiment())) == [1, 2, 3, 4]
     assert len(wanted_blocks(run, run.experiment())) == 8
+
+
+def test_finished_pairs_are_never_given_up_for_the_budget(make_run: Make) -> None:
+    """A finished run that is looked at again, or one that was killed behind its last pair: nothing is left to pay for."""
+    run = make_run("repeats: 4\nbudget: {hours: 0.14}")  # 8.4 minutes, of which 8 are spent
+    for repeat in (1, 2, 3, 4):
+        assert stop_for_budget(run, run.experiment(), repeat) == ""
+    assert not (run.path / "pairs.json").exists()
+    assert list(counted_repeats(run, run.experiment())) == [1, 2, 3, 4]
+
+
+def test_half_a_pair_needs_half_a_pair_s_budget(make_run: Make) -> None:
+    run = make_run(
+        "repeats: 8\nbudget: {hours: 0.17}", blocks=9
+    )  # 10.2 minutes, 9 spent, the other block takes one
+    assert stop_for_budget(run, run.experiment(), 5) == ""
+    assert "5 pairs are compared" in stop_for_budget(run, run.experiment(), 6)
+
+
+def test_a_budget_that_ends_before_the_first_pair_is_an_error(make_run: Make) -> None:
+    run = make_run("repeats: 4\nbudget: {hours: 0.5}", blocks=0)
+    search = run.plan().blocks[0]
+    run.next_attempt(search).write_status("interrupted", held_s=1795.0)
+    with pytest.raises(RunError, match="ends before the first pair"):
+        stop_for_budget(run, run.experiment(), 1)
+
+
+def test_an_arm_without_a_capacity_asks_for_no_pairs(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run("pairs: {most: 7}")
+    cells = [cell for cell in pair_count.measured_cells(run, run.experiment()) if cell["arm"] == "plain"]
+    monkeypatch.setattr(pair_count, "measured_cells", lambda *_: cells)
+    fixed = fix_pairs(run, run.experiment())
+    assert (fixed["pairs"], fixed["limited_by"]) == (0, "nothing to compare")
+    assert "no pair is run" in fixed["sentence"]
 
 
 def test_what_cannot_be_paid_is_refused_before_anything_starts() -> None:
