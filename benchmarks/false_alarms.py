@@ -126,6 +126,10 @@ def vllm_words(runs: list[RunDirectory]) -> Document:
     return summary(rows)
 
 
+#: Comparisons that each live A/A must have judged: of fewer, alarms in most of them could count as chance.
+LEAST_JUDGED = {"live_vllm": 10, "live_fake": 50}
+
+
 def alarms_allowed(comparisons: int) -> int:
     """Most false alarms among so many live A/As: more come by chance in less than one of 200 (10: 3, 50: 7)."""
     return next(k for k in range(comparisons + 1) if stats.binom.sf(k, comparisons, 0.05) <= BEYOND_LIMIT)
@@ -148,18 +152,21 @@ def table_rows(document: Document) -> list[tuple[str, ...]]:
         if key in document:
             found = document[key]
             allowed = alarms_allowed(found["judged"])
+            enough = found["judged"] >= LEAST_JUDGED[key]
+            least = "" if enough else f", of at least {LEAST_JUDGED[key]}"
             left = f", {found['not_judged']} not judged" if found["not_judged"] else ""
             rows.append(
-                (name, f"{found['alarms']} of {found['judged']} alarms{left}", f"at most {allowed}",
-                 "yes" if found["judged"] and found["alarms"] <= allowed else "no")
+                (name, f"{found['alarms']} of {found['judged']} alarms{left}", f"at most {allowed}{least}",
+                 "yes" if enough and found["alarms"] <= allowed else "no")
             )  # fmt: skip
     for row in document.get("power", ()):
         found = " / ".join(
             "–" if row[kind] is None else f"{row[kind]:.0%}" for kind in ("normal", "resampled")
         )
+        own = " / ".join(f"{row[f'{kind}_own_pilot']['found']:.0%}" for kind in ("normal", "resampled"))
         rows.append(
             (f"simulated slowdown of {row['slowdown']:.0%}, {row['asked']} pairs as the pilot asks",
-             f"found in {found} of tries", f"at least {row['target']:.0%}", "yes" if row["held"] else "no")
+             f"found in {found} of tries; after a pilot of its own {own}", f"at least {row['target']:.0%}", "yes" if row["held"] else "no")
         )  # fmt: skip
     if "curve" in document:
         for point in document["curve"]["points"]:

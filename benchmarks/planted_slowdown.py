@@ -3,10 +3,11 @@
     python benchmarks/planted_slowdown.py --noise results/block-noise-2-core-cpu.json --start 4 --out DIR --name 2-core-cpu
     python benchmarks/planted_slowdown.py --noise ... --finished RUN [RUN ...] --name 2-core-cpu   # start none
 
-A run of planted-slowdown.yaml with as many repeats as the pilot asks for is one try per workload; tries of one run share
-their server lives. Each run has another seed. The pilot's number is that of `kilotoken compare`: pairs that find the change in 80 % of tries, at the upper limit of the recorded
+A run of planted-slowdown.yaml with as many repeats as the pilot asks for, and some to spare for cells that are not valid, is
+one try per workload; tries of one run share their server lives. Each run has another seed. The pilot's number is that of `kilotoken compare`: pairs that find the change in 80 % of tries, at the upper limit of the recorded
 spread, for as many arms as the run compares. A run with more repeats counts as several tries, one after the other. The
-figures go into results/false-alarms-NAME.json; finished runs in --out are kept and not run again. Exit 1 below 80 %.
+figures go into results/false-alarms-NAME.json; finished runs in --out are kept and not run again. Exit 1 below 80 %, or with
+fewer than five tries.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ EXPERIMENT = Path(__file__).with_name("planted-slowdown.yaml")
 KILOTOKEN = str(Path(sys.executable).with_name("kilotoken"))
 
 Document = dict[str, Any]
+#: Repeats for every one that is needed: a cell that a busy host voided takes its pair with it.
+SPARE = 1.3
+#: Of fewer, four in five could be one lucky try.
+LEAST_TRIES = 5
 
 
 def main() -> None:
@@ -46,7 +51,9 @@ def main() -> None:
     asked = {arm: pairs_asked(noise, share, family=len(slowdowns)) for arm, share in slowdowns.items()}
     for arm, pairs in asked.items():
         print(f"{arm}: the pilot asks for {pairs} pairs to find {slowdowns[arm]:.0%}")
-    runs = arguments.finished or run_tries(arguments.start, max(asked.values()), arguments.out)
+    runs = arguments.finished or run_tries(
+        arguments.start, math.ceil(SPARE * max(asked.values())), arguments.out
+    )
     rows = [
         count_found([RunDirectory.open(run) for run in runs], arm, share, asked[arm], family=len(slowdowns))
         for arm, share in slowdowns.items()
@@ -138,7 +145,7 @@ def count_found(runs: Sequence[RunDirectory], arm: str, share: float, pairs: int
         "judged": len(tries),
         "found": hits,
         "target": POWER,
-        "held": bool(tries) and hits >= POWER * len(tries),
+        "held": len(tries) >= LEAST_TRIES and hits >= POWER * len(tries),
         "mean_ratio": math.exp(sum(logs) / len(logs)) if logs else None,
         "tries": tries,
     }

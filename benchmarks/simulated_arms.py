@@ -84,7 +84,11 @@ def power_rows(noise: Sequence[float], *, seed: int = 22) -> list[Document]:
             dice = np.random.default_rng([seed, round(effect * 1000), kind == "normal"])
             row[kind] = None if asked is None else found_share(kind, noise, effect, asked, dice)
             row[f"{kind}_own_pilot"] = _own_pilot(kind, noise, effect, dice)
-        row["held"] = all(row[kind] is not None and row[kind] >= POWER for kind in ("normal", "resampled"))
+        # The first is the arithmetic tried out, the second what a user's own pilot of a few pairs gives.
+        row["held"] = all(
+            row[kind] is not None and row[kind] >= POWER and row[f"{kind}_own_pilot"]["found"] >= POWER
+            for kind in ("normal", "resampled")
+        )
         rows.append(row)
     return rows
 

@@ -36,7 +36,10 @@ def compare(
         raise ConfigError(f"--fail-if {fail_if!r} is not known.", hint="`--fail-if dearer` is what there is.")
     metrics = command.metrics_of(metric or [])
     if fail_if and all(m.key not in ("cost", "slo_cost") for m in metrics):
-        raise ConfigError("--fail-if dearer judges cost.", hint="Add --metric cost, or leave --metric out.")
+        raise ConfigError(
+            "--fail-if dearer judges cost.",
+            hint="Add --metric cost (slo_cost at `loads: capacity`), or leave --metric out.",
+        )
     document = command.compare(run_path, rest or [], margin=command.margin_of(margin), metrics=metrics)
     if fail_if and document["design"] != "paired":
         raise ConfigError(
@@ -44,6 +47,7 @@ def compare(
         )
     if fail_if:
         command.refuse_fixed_rates(document)
+        command.refuse_unjudged(document)
     if as_json:
         print_json(document)
     else:

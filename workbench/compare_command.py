@@ -176,6 +176,19 @@ def refuse_fixed_rates(document: dict[str, Any]) -> None:
         )
 
 
+def refuse_unjudged(document: dict[str, Any]) -> None:
+    """Raises ConfigError where a load's own cost is not among the metrics: what is not looked at would always pass."""
+    rows = [row for row in document["comparisons"] if not is_rate(row["load"])]
+    shown = {(row["load"], row["metric"]) for row in rows}
+    if lacking := sorted(
+        {name for row in rows if (row["load"], name := cost_metric(row["load"])) not in shown}
+    ):
+        raise ConfigError(
+            f"--fail-if dearer judges {' and '.join(lacking)} here, and --metric leaves it out.",
+            hint=f"Add {' '.join(f'--metric {name}' for name in lacking)}, or leave --metric out.",
+        )
+
+
 def not_shown(document: dict[str, Any]) -> list[str]:
     """Places where cost is not shown to stay below the margin: what `--fail-if dearer` fails for."""
     return [

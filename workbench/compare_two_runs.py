@@ -10,7 +10,9 @@ from workbench.compare_document import adjusted, not_valid, resolved
 from workbench.compare_metrics import Metric
 from workbench.compare_subjects import Subject, cells_of, check_arm, refuse_other_model
 from workbench.compared_arms import unpaired_row
+from workbench.loads import CAPACITY
 from workbench.pair_count import counted_repeats
+from workbench.two_runs_notes import answer_notes, scores, work_notes
 
 
 def compare_two_runs(
@@ -60,21 +62,24 @@ def compare_two_runs(
                 f"{one_run.path} has one block per arm: nothing is known of the noise between its blocks.",
                 hint="Run it with `repeats: 4` or more.",
             )
-    notes = ["unpaired: a difference between boxes or dates is part of every ratio"]
-    if experiment.price != other.price:
-        prices = (
-            f"${p.usd_per_hour:g} per hour ({p.source}, {p.as_of})" for p in (experiment.price, other.price)
-        )
-        notes.append(f"each run is priced by its own price: {' against '.join(prices)}")
-    for section in ("output", "workload_seed", "window"):
-        if getattr(experiment, section) != getattr(other, section):
-            notes.append(f"the runs differ in `{section}`: the work was not the same")
+    subjects = (first, second)
+    notes = work_notes(subjects, dict.fromkeys(workload for workload, _ in places))
     if experiment.slo != other.slo:
-        notes.append("the SLOs differ: metrics within the SLO are left out")
+        notes.append(
+            "the SLOs differ: metrics within the SLO are left out, and so are loads that an SLO chose"
+        )
         metrics = [metric for metric in metrics if not metric.within_slo]
+        places = [place for place in places if place[1] != CAPACITY]
+        if not places:
+            raise RunError(
+                "the SLOs differ, and each run's loads were chosen by its own: nothing is comparable."
+            )
+    notes += answer_notes(subjects, pairs)
+    # Every arm that both runs have, also where one is named: choosing after a look changes no word.
+    family = max(len(common), len(pairs))
     sides = (cells_of(run), cells_of(other_run))
     rows = [
-        unpaired_row(sides, metric, pair, place, len(pairs), counts)
+        unpaired_row(sides, metric, pair, place, family, counts)
         for metric in metrics
         for place in places
         for pair in pairs
@@ -83,8 +88,8 @@ def compare_two_runs(
         "run": str(run.path),
         "against_run": str(other_run.path),
         "design": "unpaired",
-        "family": len(pairs),
-        "comparisons": adjusted(rows, len(pairs)),
+        "family": family,
+        "comparisons": adjusted(rows, family),
         "same_arms": [],
         "cells_not_valid": [
             *not_valid(sides[0], [a for a, _ in pairs], str(run.path)),
@@ -92,6 +97,6 @@ def compare_two_runs(
         ],
         "resolved_differences": {a: resolved(run, a, other_run, b) for a, b in pairs},
         "deciding": {"reason": "unpaired: the number of pairs is not known from blocks of two runs"},
-        "quality": [],
+        "quality": scores(subjects, pairs),
         "notes": notes,
     }

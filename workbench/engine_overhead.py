@@ -67,7 +67,6 @@ class SmallModel:
     shape: ModelShape
 
 
-
 def _quietly(_stage: str, _done: int, _total: int | None) -> None:
     """The packaged model is small; what is served says enough."""
 
@@ -132,15 +131,16 @@ def small_models(directory: Path, report: Report = _quietly) -> dict[str, SmallM
     """
     shallow = resolve_model(SHALLOW, base_dir=directory, report=report)
     deep = directory / "checkpoint" / DEEP
-    outcome = run_module(
-        "drafts.deeper_checkpoint", [shallow.served_from, str(TIMES), str(deep)], report
-    )
+    outcome = run_module("drafts.deeper_checkpoint", [shallow.served_from, str(TIMES), str(deep)], report)
     if outcome.error:
         raise MachineError(
             f"The deeper form of {SHALLOW} could not be made: {outcome.error}",
             hint="It takes torch, which comes with the engine, and 100 MB of disk.",
         )
-    return {name: SmallModel(model, read_model(model)[0]) for name, model in ((SHALLOW, SHALLOW), (DEEP, str(deep)))}
+    return {
+        name: SmallModel(model, read_model(model)[0])
+        for name, model in ((SHALLOW, SHALLOW), (DEEP, str(deep)))
+    }
 
 
 def _experiment(name: str, small: SmallModel) -> str:

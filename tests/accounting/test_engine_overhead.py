@@ -19,7 +19,7 @@ OVERHEAD = EngineOverhead(step_s=0.3, token_s=0.05, layer_s=0.02, layer_token_s=
 
 
 def layers(shape: ModelShape, number: int) -> ModelShape:
-    return replace(shape, layers=shape.layers[:1] * number)
+    return replace(shape, layers=(replace(shape.layers[0], count=number),))
 
 
 SHALLOW, DEEP = layers(LLAMA_2_7B, 6), layers(LLAMA_2_7B, 36)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from accounting.errors import ConfigError, KilotokenError, RunError
 from workbench.cli import app
-from workbench.compare_command import compare, margin_of, metrics_of, not_shown
+from workbench.compare_command import compare, margin_of, metrics_of, not_shown, refuse_unjudged
 from workbench.compare_table import compare_table
 from workbench.experiment import parse_experiment
 from workbench.plan import make_plan
@@ -160,6 +160,54 @@ def test_a_cell_that_is_not_valid_is_left_out_and_named(make_run: Make) -> None:
     assert deciding["hours"] == pytest.approx(deciding["more_pairs"] * 72 / 3600)
     assert deciding["usd"] == pytest.approx(deciding["hours"] * 3.6)
     assert not_shown(document) == ["slow on chat at 4 streams: 3 valid pairs, 4 needed"]
+
+
+def test_what_is_decided_asks_for_no_pairs_and_says_in_which_metric(make_run: Make) -> None:
+    run = make_run()
+    decided = asked(run, "slow", metrics=("cost",))["deciding"]
+    assert decided["reason"] == "nothing is open: every word on $ per 1k output tokens is decided"
+    of_latency = asked(run, "again", metrics=("ttft_p50",))["deciding"]
+    assert of_latency["metric"] == "TTFT p50 (s)"
+    nothing = compare(run, ["again"], margin=0.0, metrics=metrics_of(["cost"]))["deciding"]
+    assert "give --margin" in nothing["reason"]
+
+
+def test_a_gate_that_does_not_look_at_the_load_s_own_cost_is_refused() -> None:
+    def document(load: str, *metrics: str) -> dict[str, Any]:
+        return {"run": "r", "comparisons": [{"load": load, "metric": metric} for metric in metrics]}
+
+    refuse_unjudged(document("capacity", "cost", "slo_cost"))
+    refuse_unjudged(document("4 streams", "cost"))
+    for load, metric, needed in (("capacity", "cost", "slo_cost"), ("4 streams", "slo_cost", "cost")):
+        with pytest.raises(ConfigError, match=f"judges {needed} here") as refused:
+            refuse_unjudged(document(load, metric))
+        assert f"--metric {needed}" in refused.value.hint
+
+
+def test_naming_one_arm_of_two_runs_narrows_no_interval(make_run: Make) -> None:
+    one, two = make_run("one"), make_run("two")
+    whole, named = asked(one, str(two)), asked(one, str(two), "slow")
+    assert whole["family"] == named["family"] == 3
+    assert row(named, "slow", "cost")["interval"] == row(whole, "slow", "cost")["interval"]
+
+
+def test_two_runs_say_where_prompts_were_not_the_same(make_run: Make) -> None:
+    one, two = make_run("one"), make_run("two")
+    for run, text in ((one, "{}"), (two, "{ }")):
+        (run / "workloads" / "chat").mkdir(parents=True)
+        (run / "workloads" / "chat" / "mine.jsonl").write_text(text)
+    assert any("not the same file in both runs" in note for note in asked(one, str(two))["notes"])
+    (two / "workloads" / "chat" / "mine.jsonl").write_text("{}")
+    assert not any("not the same file" in note for note in asked(one, str(two))["notes"])
+
+
+def test_two_runs_say_what_is_known_of_the_answers(make_run: Make) -> None:
+    one, two = make_run("one"), make_run("two")
+    (two / "losslessness").mkdir()
+    judged = {"dtype": "bfloat16", "word": "lossy", "reason": "many", "candidate": {}}
+    write_json(two / "losslessness" / "slow.json", {"judgements": [judged]})
+    notes = asked(one, str(two), "slow")["notes"]
+    assert f"{two}: slow is lossy (bfloat16): its answers are not the baseline's" in notes
 
 
 def test_two_runs_are_unpaired_and_labelled_so(make_run: Make) -> None:

@@ -27,7 +27,7 @@ from workbench.run_directory import RunDirectory, write_json
 
 OVERHEAD = EngineOverhead(step_s=2.0, token_s=0.3, layer_s=0.2, layer_token_s=0.03)
 SMALL = {
-    name: SmallModel(name, replace(LLAMA_2_7B, layers=LLAMA_2_7B.layers[:depth]))
+    name: SmallModel(name, replace(LLAMA_2_7B, layers=(replace(LLAMA_2_7B.layers[0], count=depth),)))
     for name, depth in ((SHALLOW, 3), (DEEP, 18))
 }
 
