@@ -1,0 +1,1 @@
+"""Draft models distilled from a target: where they begin, their teacher, their training."""
