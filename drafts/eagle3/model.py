@@ -19,7 +19,10 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadShape:
-    """Sizes of a head. `features`: how many of the target's layers it looks at; `vocabulary`: tokens that it can draft."""
+    """Sizes of a head. `features`: how many of the target's layers it looks at; `vocabulary`: tokens that it can draft.
+
+    `norm_before_residual`: the layer's residual is the feature behind its norm; heads of other trainers are made so.
+    """
 
     hidden: int
     intermediate: int
@@ -30,6 +33,7 @@ class HeadShape:
     features: int = 3
     rms_eps: float = 1e-5
     rope_theta: float = 10_000.0
+    norm_before_residual: bool = False
 
 
 class Norm(nn.RMSNorm):
@@ -111,12 +115,13 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """The head's one layer; its residual is the feature before its norm."""
+    """The head's one layer."""
 
     def __init__(self, shape: HeadShape) -> None:
         super().__init__()
         self.self_attn = Attention(shape)
         self.mlp = FeedForward(shape)
+        self.norm_before_residual = shape.norm_before_residual
         self.input_layernorm = Norm(shape.hidden, eps=shape.rms_eps)
         self.hidden_norm = Norm(shape.hidden, eps=shape.rms_eps)
         self.post_attention_layernorm = Norm(shape.hidden, eps=shape.rms_eps)
@@ -129,8 +134,9 @@ class Layer(nn.Module):
         earlier: list[tuple[Tensor, Tensor]],
     ) -> Tensor:
         """(texts, slots, hidden) twice to the state that the next step takes as its feature."""
-        x = torch.cat([self.input_layernorm(embedded), self.hidden_norm(feature)], dim=-1)
-        x = feature + self.self_attn(x, rotary, earlier)
+        normed = self.hidden_norm(feature)
+        x = torch.cat([self.input_layernorm(embedded), normed], dim=-1)
+        x = (normed if self.norm_before_residual else feature) + self.self_attn(x, rotary, earlier)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 

@@ -86,20 +86,12 @@ class HeadTrainee:
     @torch.inference_mode()
     def matches(self, batch: Batch, k: int) -> Sequence[NDArray[np.bool_]]:
         """Where each chain's drafts are the text's own tokens."""
-        store = self._held_out
-        length = batch.tokens.shape[1]
-        features = store.padded(batch.numbers, "features", length).to(batch.tokens.device)
-        states = self.head.unrolled(features.to(self.head.fc.weight.dtype), self._embedded(batch.tokens), k)
-        said = [self._ids.to(state.device)[self.head.logits(state).argmax(dim=-1)] for state in states]
-        found = []
-        for row in range(len(batch.numbers)):
-            own = np.zeros((k, length), dtype=bool)
-            for step, ids in enumerate(said):
-                # Row i of step j stands in for token i + 2 + j; `own[j, n]` is of the chain whose first draft is token n.
-                agrees = (ids[row, : length - 2 - step] == batch.tokens[row, 2 + step :]).cpu().numpy()
-                own[step, 2 : length - step] = agrees
-            found.append(own)
-        return found
+        tokens = batch.tokens
+        features = self._held_out.padded(batch.numbers, "features", tokens.shape[1]).to(tokens.device)
+        features = features.to(self.head.fc.weight.dtype)
+        return head_matches(
+            self.head, features, self._embedded(tokens), tokens, self._ids.to(tokens.device), k
+        )
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         with torch.no_grad():
@@ -118,3 +110,25 @@ class HeadTrainee:
         log_sum = store.padded(batch.numbers, "log_sum", length).to(device)[rows]
         logits = (last.to(self._rows.dtype) @ self._rows.to(device).T).float()
         return (logits - log_sum).exp()
+
+
+def head_matches(
+    head: Eagle3Head, features: Tensor, embedded: Tensor, tokens: Tensor, ids: Tensor, k: int
+) -> list[NDArray[np.bool_]]:
+    """Where the drafts of every chain are the text's own tokens, (k, tokens) of each text.
+
+    Args:
+        features, embedded: as `Eagle3Head.unrolled` takes them.
+        tokens: (texts, positions).
+        ids: of the draft's tokens in the target's numbers.
+    """
+    said = [ids[head.logits(state).argmax(dim=-1)] for state in head.unrolled(features, embedded, k)]
+    length, found = tokens.shape[1], []
+    for row in range(len(tokens)):
+        own = np.zeros((k, length), dtype=bool)
+        for step, drafted in enumerate(said):
+            # Row i of step j stands in for token i + 2 + j; `own[j, n]` is of the chain whose first draft is token n.
+            agrees = (drafted[row, : length - 2 - step] == tokens[row, 2 + step :]).cpu().numpy()
+            own[step, 2 : length - step] = agrees
+        found.append(own)
+    return found
