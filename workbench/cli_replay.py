@@ -7,15 +7,26 @@ from typing import Annotated, Literal
 
 import typer
 
-from workbench.terminal import JsonFlag, out, print_json
+from accounting.errors import ConfigError
+from workbench.terminal import JsonFlag, err, out, print_json
 
 
 def replay(
     traces: Annotated[Path, typer.Argument(help="Answers as token ids, JSON Lines.", show_default=False)],
-    method: Annotated[Literal["ngram", "suffix"], typer.Option(help="Drafter to replay.")] = "ngram",
+    method: Annotated[
+        Literal["ngram", "suffix", "draft"], typer.Option(help="Drafter to replay; draft: a model or a head.")
+    ] = "ngram",
+    draft: Annotated[
+        str | None, typer.Option(help="draft: the draft model or EAGLE-3 head, a name or a directory.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="draft: the target whose answers these are, a name or a directory.")
+    ] = None,
     k: Annotated[
         str | None,
-        typer.Option("--k", help="Drafted tokens per step: 4, 1..8 or 2,4; suffix: 24 by default."),
+        typer.Option(
+            "--k", help="Drafted tokens per step: 4, 1..8 or 2,4; suffix: 24, draft: 1..5 by default."
+        ),
     ] = None,
     shortest: Annotated[int, typer.Option("--prompt-lookup-min", min=1, help="ngram: shortest match.")] = 2,
     longest: Annotated[int, typer.Option("--prompt-lookup-max", min=1, help="ngram: longest match.")] = 4,
@@ -32,14 +43,23 @@ def replay(
     min_token_prob: Annotated[float, typer.Option(min=0, max=1, help="suffix: least probability.")] = 0.1,
     as_json: JsonFlag = False,
 ) -> None:
-    """Count what n-gram or suffix drafts would have had accepted in logged answers: exact, needs no model."""
+    """Count what a drafter would have had accepted in logged answers: exact; n-grams and suffixes need no model."""
     from drafts.replay.ngram import NgramWindow, Runner
     from drafts.replay.suffix import SuffixSettings
-    from workbench.replay_command import draft_lengths, replay_table, replayed
+    from workbench.replay_command import Drafter, draft_lengths, replay_table, replayed
+    from workbench.replay_draft import DraftModel
 
-    ks = draft_lengths(k or ("1..8" if method == "ngram" else "24"))
-    drafter: NgramWindow | SuffixSettings
-    if method == "ngram":
+    ks = draft_lengths(k or {"ngram": "1..8", "suffix": "24", "draft": "1..5"}[method])
+    given = [name for name in (draft, target) if name]
+    if len(given) != (2 if method == "draft" else 0):
+        raise ConfigError(
+            "--method draft goes with --draft and --target, and they with it.",
+            hint="For example: kilotoken replay traces.jsonl --method draft --draft DIR --target tinyllama-1.1b-chat",
+        )
+    drafter: Drafter
+    if draft and target:
+        drafter = DraftModel(draft, target)
+    elif method == "ngram":
         drafter = NgramWindow(shortest, longest, Runner(runner))
     else:
         drafter = SuffixSettings(
@@ -48,8 +68,14 @@ def replay(
             max_spec_factor=spec_factor,
             min_token_prob=min_token_prob,
         )
-    document = replayed(traces, drafter, ks, max_model_len)
+    document = replayed(traces, drafter, ks, max_model_len, report=_say)
     if as_json:
         print_json(document)
     else:
         out.print(replay_table(document))
+
+
+def _say(stage: str, done: int, total: int | None) -> None:
+    """A line for every tenth of a long pass."""
+    if total is None or done % max(1, total // 10) == 0:
+        err.print(f"  {stage}: {done:,}" + (f" of {total:,}" if total else ""), markup=False)

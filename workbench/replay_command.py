@@ -19,8 +19,11 @@ from drafts.replay.counting import replay_ngram, replay_suffix
 from drafts.replay.ngram import NgramWindow
 from drafts.replay.suffix import SuffixSettings
 from drafts.replay.traces import read_traces
+from serving.models.fetch import Report
+from workbench.replay_draft import DraftModel, replay_draft
 
 LONGEST_DRAFT = 128
+_METHODS: dict[type[Any], str] = {NgramWindow: "ngram", SuffixSettings: "suffix", DraftModel: "draft"}
 ALL = "all"
 
 
@@ -43,14 +46,23 @@ def draft_lengths(text: str) -> list[int]:
     return ks
 
 
+Drafter = NgramWindow | SuffixSettings | DraftModel
+
+
 def replayed(
-    path: Path, drafter: NgramWindow | SuffixSettings, ks: Sequence[int], max_model_len: int | None
+    path: Path,
+    drafter: Drafter,
+    ks: Sequence[int],
+    max_model_len: int | None,
+    *,
+    report: Report = lambda *_: None,
 ) -> dict[str, Any]:
-    """Replay the file; the document that is printed.
+    """Replay the file; the document that is printed. `report` hears how far a model's pass over the answers is.
 
     Raises:
         ConfigError: if the window or a line of the file cannot be used.
         MachineError: if the file cannot be read, or the drafter's package is missing.
+        ModelError: if a draft or its target cannot be had or read.
     """
     if isinstance(drafter, NgramWindow) and drafter.shortest > drafter.longest:
         raise ConfigError(
@@ -60,6 +72,8 @@ def replayed(
     traces = read_traces(path)
     if isinstance(drafter, NgramWindow):
         counts = replay_ngram(traces, drafter, ks, max_model_len)
+    elif isinstance(drafter, DraftModel):
+        counts = replay_draft(path, traces, drafter, ks, max_model_len, report=report)
     else:
         counts = {k: replay_suffix(traces, replace(drafter, k=k, max_model_len=max_model_len)) for k in ks}
     labels = [trace.label for trace in traces]
@@ -73,7 +87,7 @@ def replayed(
     return {
         "traces": str(path),
         "model": traces[0].model,
-        "method": "ngram" if isinstance(drafter, NgramWindow) else "suffix",
+        "method": _METHODS[type(drafter)],
         "settings": settings | {"max_model_len": max_model_len},
         "interval": "95 %, cluster-robust over answers",
         "rows": rows,

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -25,6 +25,7 @@ from drafts.replay.traces import Trace, read_traces
 from drafts.training.child_words import say, told
 from drafts.training.walk import chain_matches
 
+_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 Matches = Callable[[torch.Tensor], NDArray[np.bool_]]
 
 
@@ -37,7 +38,7 @@ class MatchJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     out: str
     k: int
     device: str = "cpu"
-    dtype: str = "bfloat16"
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
 
 
 def match(job: MatchJob) -> dict[str, Any]:
@@ -93,8 +94,7 @@ def _head(job: MatchJob) -> Matches:
 
 
 def _model(path: str, job: MatchJob) -> Any:
-    dtype = getattr(torch, job.dtype)
-    return AutoModelForCausalLM.from_pretrained(path, dtype=dtype).to(job.device).eval()
+    return AutoModelForCausalLM.from_pretrained(path, dtype=_TYPES[job.dtype]).to(job.device).eval()
 
 
 if __name__ == "__main__":

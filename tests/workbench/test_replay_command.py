@@ -6,10 +6,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from accounting.errors import ConfigError
+from accounting.errors import ConfigError, ModelError
 from drafts.replay.ngram import NgramWindow
 from workbench.cli import app
 from workbench.replay_command import draft_lengths, replay_table, replayed
+from workbench.replay_draft import DraftModel
 
 
 @pytest.fixture
@@ -77,3 +78,36 @@ def test_a_hundred_thousand_tokens_take_no_minute(tmp_path: Path) -> None:
     began = time.process_time()
     replayed(path, NgramWindow(2, 4), [4], None)
     assert time.process_time() - began < 6.0
+
+
+@pytest.mark.parametrize(
+    "options", [["--method", "draft"], ["--draft", "d"], ["--method", "draft", "--draft", "d"]]
+)
+def test_a_draft_and_its_target_go_together(traces: Path, options: list[str]) -> None:
+    ran = CliRunner().invoke(app, ["replay", str(traces), *options])
+    assert isinstance(ran.exception, ConfigError)
+    assert "--method draft goes with --draft and --target" in ran.exception.message
+
+
+def test_a_draft_model_is_replayed_by_a_child_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="comes with the engine")
+    pytest.importorskip("transformers", reason="comes with the engine")
+    from tests.drafts.tiny_llama import tiny_llama, write_answers
+
+    target = tiny_llama()
+    answers = write_answers(tmp_path / "t.jsonl", target, count=3)
+    for name in ("target", "draft"):
+        target.save_pretrained(tmp_path / name)
+        (tmp_path / name / "tokenizer.json").write_text("{}")
+    both = DraftModel(str(tmp_path / "draft"), str(tmp_path / "target"), dtype="float32")
+    document = replayed(answers, both, [2, 4], None)
+    lengths = {
+        row["k"]: row["acceptance_length"]["value"] for row in document["rows"] if row["label"] is None
+    }
+    assert document["method"] == "draft"
+    # A target drafts for itself without a miss; only drafts that reach over the answers' ends are not known to be right.
+    assert 2.8 < lengths[2] <= 3.0
+    assert 4.2 < lengths[4] <= 5.0
+    broken = DraftModel(str(tmp_path / "draft"), str(tmp_path / "draft"), dtype="float99")
+    with pytest.raises(ModelError, match="could not be replayed"):
+        replayed(answers, broken, [2], None)
