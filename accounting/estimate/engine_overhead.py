@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 
 from accounting.estimate.device import Device
 from accounting.estimate.placement import Placement
-from accounting.estimate.serving_estimate import Load, estimate
+from accounting.estimate.serving_estimate import Load, estimate, round_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,7 @@ class EngineOverhead:
 def fit_engine_overhead(served: Sequence[Served]) -> EngineOverhead:
     """The four overheads, none negative, by least squares of the relative error of the time of a round.
 
-    A round is one answer of every sequence: all prompts prefilled, each in a step of its own, and as many steps as an
-    answer needs.
+    A round is one answer of every sequence, in the very steps that the estimate reckons with (`round_of`).
 
     Args:
         served: loads of at least two batches, on models of at least two depths. What their devices hold of an engine's
@@ -76,8 +75,8 @@ def fit_engine_overhead(served: Sequence[Served]) -> EngineOverhead:
         load, depth = point.load, point.placed.shape.depth
         round_s = load.batch * load.output_tokens / point.tokens_per_s
         roof_s = load.batch * load.output_tokens / estimate(point.placed, load).tokens_per_s
-        steps = load.output_tokens - 1 + load.batch
-        tokens = load.output_tokens * load.batch
+        taken = round_of(point.placed, load)
+        steps, tokens = taken.steps, taken.sequence_steps
         counts.append([count / round_s for count in (steps, tokens, steps * depth, tokens * depth)])
         missing_s.append((round_s - roof_s) / round_s)
     found, _ = nnls(np.array(counts), np.array(missing_s))

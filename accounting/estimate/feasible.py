@@ -20,14 +20,16 @@ class SloReach:
 
 
 def slo_reach(placed: Placement, load: Load, slo: Slo, drafting: Drafting | None = None) -> SloReach:
-    """Judge by the estimate. Both times grow with the batch, so that halving finds the largest one that holds."""
+    """Judge by the estimate: TPOT holds the other prompts' prefill and grows with the batch, so that halving finds the largest
+    one that holds. TTFT is that of a prompt that waits for no other; where it breaks for the last of prompts that come all at
+    once, the sentence says so.
+    """
 
     def at(batch: int) -> ServingEstimate:
         return estimate(placed, replace(load, batch=batch), drafting)
 
     asked, alone = at(load.batch), at(1)
-    fitting = placed.largest_batch(load.longest)
-    largest = _largest(lambda batch: not _broken(at(batch), slo), min(fitting, 1 << 20))
+    largest = _largest(lambda batch: not _broken(at(batch), slo), min(asked.largest_batch, 1 << 20))
     broken = _broken(asked, slo)
     if broken:
         where = _broken(alone, slo)
@@ -43,7 +45,18 @@ def slo_reach(placed: Placement, load: Load, slo: Slo, drafting: Drafting | None
         return SloReach(
             False, largest, f"the limits hold at batch {load.batch}, but it does not fit: {largest} do"
         )
-    return SloReach(True, largest, f"the SLO is met at batch {load.batch}, and up to {largest}")
+    said = f"the SLO is met at batch {load.batch}, and up to {largest}{_at_once(asked, slo)}"
+    return SloReach(True, largest, said)
+
+
+def _at_once(found: ServingEstimate, slo: Slo) -> str:
+    """What prompts that come together have to wait for, where that breaks the limit; empty where it does not."""
+    if slo.ttft_s is None or found.last_ttft_s <= slo.ttft_s:
+        return ""
+    return (
+        f", if a prompt waits for no other: of {found.load.batch} that come at once the last has a TTFT of "
+        f"{found.last_ttft_s * 1000:.3g} ms"
+    )
 
 
 def _broken(found: ServingEstimate, slo: Slo) -> str:

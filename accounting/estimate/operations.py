@@ -84,12 +84,13 @@ class Crossings:
 
 
 def crossings(shape: ModelShape, *, causal: bool = True) -> Crossings | None:
-    """Of the first layer that attends to other tokens; None for a model without one."""
-    for kind in shape.layers:
-        if isinstance(kind.mixer, GroupedAttention | LatentAttention):
-            break
-    else:
+    """Of the first layer that sees the whole context, or, where all have a window, the first that attends to other tokens;
+    None for a model without one.
+    """
+    attending = [kind for kind in shape.layers if isinstance(kind.mixer, GroupedAttention | LatentAttention)]
+    if not attending:
         return None
+    kind = next((one for one in attending if getattr(one.mixer, "window", None) is None), attending[0])
     own = sum(mixer_parameters(kind.mixer, shape.hidden))
     part = kind.feed_forward
     chosen = part.chosen if isinstance(part, Experts) else None

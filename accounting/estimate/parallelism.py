@@ -18,7 +18,7 @@ def all_reduce_s(message_bytes: float, ways: int, link_bytes_per_s: float, laten
     return 2.0 * (ways - 1) / ways * message_bytes / (link_bytes_per_s / 2) + latency_s
 
 
-def bubble_share(stages: int, microbatches: int) -> float:
+def bubble_share(stages: int, microbatches: float) -> float:
     """Share of the time that pipeline stages wait: (p - 1) / (m + p - 1) (GPipe, arXiv 1811.06965).
 
     Raises:

@@ -73,10 +73,15 @@ class Placement:
         """What weights leave for caches on each device; negative where they do not fit."""
         return self.device.memory_bytes * self.memory_share - self.device_weight_bytes
 
-    def largest_batch(self, context: float) -> int:
-        """Sequences of `context` tokens that fit, over all replicas; 0 where the weights or one sequence do not."""
-        free = self.free_bytes()
+    def largest_batch(self, context: float, *, beside: Placement | None = None) -> int:
+        """Sequences of `context` tokens that fit, over all replicas; 0 where the weights or one sequence do not.
+
+        `beside`: a draft model on the same devices, which keeps each sequence, too.
+        """
+        free, per_sequence = self.free_bytes(), self.device_cache_bytes(context)
+        if beside is not None:
+            free -= beside.device_weight_bytes
+            per_sequence += beside.device_cache_bytes(context)
         if free <= 0:
             return 0
-        per_sequence = self.device_cache_bytes(context)
         return self.data * math.floor(free / per_sequence) if per_sequence > 0 else 10**9

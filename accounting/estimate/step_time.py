@@ -14,7 +14,7 @@ from accounting.estimate.operations import (
     prefill_flops,
     projection_flops,
 )
-from accounting.estimate.parallelism import all_reduce_s, bubble_share
+from accounting.estimate.parallelism import all_reduce_s
 from accounting.estimate.parameters import touched_parameters
 from accounting.estimate.placement import Placement
 from accounting.estimate.shape import LatentAttention
@@ -61,8 +61,7 @@ def decode_step(placed: Placement, batch: float, context: float, *, tokens: int 
     if batch <= 0 or tokens < 1 or context < 0:
         raise ValueError(f"{batch} sequences with {tokens} tokens behind {context} make no step")
     shape = placed.shape
-    parts = min(placed.pipeline, max(1, int(batch)))
-    sequences = batch / parts
+    sequences = sequences_per_part(placed, batch)
     rows = sequences * tokens
     touched = touched_parameters(shape, rows)
     read = weight_bytes(touched, placed.weights) / placed.tensor
@@ -71,18 +70,23 @@ def decode_step(placed: Placement, batch: float, context: float, *, tokens: int 
     return _step(placed, rows, read + cached, flops / placed.tensor, sequences)
 
 
-def prefill_step(placed: Placement, tokens: int, *, prompts: int = 1) -> StepTime:
-    """Prefill of `prompts` prompts of so many tokens each, nothing cached, in one step of one replica.
-
-    Pipeline stages wait for the first and last part: the bubble of as many parts as there are prompts.
+def prefill_step(placed: Placement, tokens: int, *, prompts: float = 1.0) -> StepTime:
+    """Prefill of `prompts` prompts of so many tokens each (on average, where steps hold parts of one), nothing cached, in one
+    step through all pipeline stages of one replica.
     """
     shape = placed.shape
     rows = tokens * prompts
-    read = weight_bytes(touched_parameters(shape, rows), placed.weights)
-    written = prompts * placed.device_cache_bytes(tokens) * placed.pipeline * placed.tensor
+    read = weight_bytes(touched_parameters(shape, rows), placed.weights) / placed.tensor
+    written = prompts * placed.device_cache_bytes(tokens) * placed.pipeline
     flops = prompts * prefill_flops(shape, tokens)
-    ways = placed.tensor * placed.pipeline * (1.0 - bubble_share(placed.pipeline, prompts))
-    return _step(placed, rows, (read + written) / ways, flops / ways, prompts)
+    return _step(placed, rows, read + written, flops / placed.tensor, prompts)
+
+
+def sequences_per_part(placed: Placement, batch: float) -> float:
+    """Sequences of a replica's batch that go through its pipeline stages together: there are as many parts as stages, or as
+    sequences, if fewer.
+    """
+    return batch / min(placed.pipeline, max(1, int(batch)))
 
 
 def _step(placed: Placement, rows: float, moved_bytes: float, flops: float, sequences: float) -> StepTime:
