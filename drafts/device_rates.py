@@ -29,7 +29,7 @@ _LAYERS = 40
 def measure(device: str, progress: Callable[[str, int, int], None]) -> dict[str, Any]:
     """Bytes/s of reading weights, operations/s by rows, and seconds that one layer's operations take to start.
 
-    Medians over `PASSES` passes. bfloat16, as weights are served.
+    Medians over `PASSES` passes. bfloat16, as weights are served. Of a GPU its memory, too.
     """
     import torch
 
@@ -53,6 +53,7 @@ def measure(device: str, progress: Callable[[str, int, int], None]) -> dict[str,
         progress("starting a layer's operations", len(ROWS), len(ROWS) + 1)
         layer_s = _layer_overhead_s(torch, device, wait)
     return {
+        **_memory(torch, device),
         "device": device,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -62,6 +63,13 @@ def measure(device: str, progress: Callable[[str, int, int], None]) -> dict[str,
         },
         "layer_overhead_s": layer_s,
     }
+
+
+def _memory(torch: Any, device: str) -> dict[str, float]:
+    """Bytes that the GPU has; of a CPU the caller knows the machine's."""
+    if device != "cuda":
+        return {}
+    return {"memory_bytes": float(torch.cuda.get_device_properties(0).total_memory)}
 
 
 def _products(torch: Any, given: Any, weights: list[Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from accounting.errors import ConfigError, MachineError
-from accounting.estimate.device import Device
+from accounting.estimate.device import BATCHED_TOKENS, Device
 from accounting.estimate.engine_overhead import EngineOverhead
 from accounting.estimate.weight_bytes import Format
 from serving.models.cache import cache_root
@@ -21,6 +21,8 @@ from workbench.run_directory import write_json
 
 THIS_MACHINE = "this-machine"
 FORMAT = "kilotoken-device/1"
+#: Tokens that vLLM 0.32 puts into one step of a served model on a CPU (max_num_batched_tokens).
+_CPU_BATCHED_TOKENS = 2048
 _HINT = "`kilotoken doctor --measure` measures it in about a minute; nothing else should run meanwhile."
 
 Say = Callable[[str], None]
@@ -28,9 +30,10 @@ RunModule = Callable[..., Outcome]
 
 
 def device_file(root: Path | None = None) -> Path:
-    """Where the measured device of this machine lies."""
+    """Where the measured device of this machine lies: by its processor, and by its GPU, if it has one."""
     facts = hardware()
-    name = f"{facts['cpu']}-{facts['usable_cpus']}".lower()
+    gpus = "".join(f"-{gpu.partition(',')[0]}" for gpu in facts["gpus"][:1])
+    name = f"{facts['cpu']}-{facts['usable_cpus']}{gpus}".lower()
     safe = "".join(c if c.isalnum() else "-" for c in name).strip("-")
     return (root or cache_root()) / "devices" / f"{safe}.json"
 
@@ -107,5 +110,6 @@ def device_of(document: dict[str, Any]) -> Device:
         as_of=date.fromisoformat(document["measured_at"][:10]),
         layer_overhead_s=document["layer_overhead_s"],
         rows_flops_per_s=rates,
+        batched_tokens=BATCHED_TOKENS if document.get("device") == "cuda" else _CPU_BATCHED_TOKENS,
     )
     return EngineOverhead(**overhead).on(device) if overhead else device

@@ -10,8 +10,10 @@ import pytest
 
 from accounting.errors import ConfigError, MachineError
 from accounting.estimate.weight_bytes import Format
+from workbench import measured_device as measured_device_module
 from workbench.child_steps import Outcome
 from workbench.measured_device import device_file, measure_device, measured_device
+from workbench.provenance import hardware
 
 RESULT = {
     "device": "cpu", "threads": 2, "torch": "2.13.0", "bandwidth_bytes_per_s": 20e9,
@@ -61,3 +63,26 @@ def test_a_failure_is_told_and_nothing_is_kept(tmp_path: Path) -> None:
         )
     assert "make setup" in failed.value.hint
     assert not device_file(tmp_path).exists()
+
+
+def test_a_gpu_has_its_own_memory_and_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = device_file(tmp_path)
+    host = hardware()
+    with_gpu = {**host, "gpus": ["NVIDIA L4, 23034 MiB"]}
+    monkeypatch.setattr(measured_device_module, "hardware", lambda: with_gpu)
+    monkeypatch.setattr(measured_device_module, "gpu_names", lambda: with_gpu["gpus"])
+    assert device_file(tmp_path) != bare
+    assert device_file(tmp_path).stem.endswith("-nvidia-l4")
+    result = RESULT | {"device": "cuda", "memory_bytes": 24e9}
+    measure_device(say=lambda _: None, root=tmp_path, run=said_by(Outcome(result=result)), now=NOW)
+    found = measured_device(tmp_path)
+    assert found.memory_bytes == 24e9, "and not the host's"
+    assert found.batched_tokens == 8192
+    assert not bare.exists()
+
+
+def test_a_cpu_has_the_machine_s_memory_and_smaller_steps(tmp_path: Path) -> None:
+    measure_device(say=lambda _: None, root=tmp_path, run=said_by(Outcome(result=RESULT)), now=NOW)
+    found = measured_device(tmp_path)
+    assert found.memory_bytes == hardware()["memory_bytes"]
+    assert found.batched_tokens == 2048
