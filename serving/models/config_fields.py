@@ -42,6 +42,7 @@ class ConfigFields:
         self._defaults = defaults or {}
         self._missing: dict[str, None] = {}
         self._wrong: dict[str, None] = {}
+        self._read: set[str] = set()
 
     def raw(self, name: str) -> Any:
         """A setting as it stands, under whichever of its names; None if it is absent or null."""
@@ -50,6 +51,7 @@ class ConfigFields:
     def called(self, name: str) -> str:
         """The name under which this file has the setting; `name` itself if it has none."""
         names = (name, *_ALSO.get(name, ()))
+        self._read.update(names)
         return next((known for known in names if self.facts.value(known) is not None), name)
 
     def count(self, name: str, default: int | None = None, *, least: int = 1) -> int:
@@ -94,6 +96,18 @@ class ConfigFields:
             return list(value)
         self.reject(f"{name} must be a list of {kind.__name__}, not {value!r}")
         return None
+
+    def holding(self, *parts: str) -> tuple[list[str], list[str]]:
+        """Settings that say something and whose names hold one of these parts: those that were read, and those that were not."""
+        said = {**self.facts.language_part, **self.facts.config}
+        named = sorted(
+            name
+            for name, value in said.items()
+            if any(part in name for part in parts) and value not in (None, False, 0, 1, [])
+        )
+        return [name for name in named if name in self._read], [
+            name for name in named if name not in self._read
+        ]
 
     def reject(self, problem: str) -> None:
         """Note what is wrong."""

@@ -20,6 +20,7 @@ from serving.models.checkpoint_facts import CheckpointFacts
 from serving.models.config_fields import ConfigFields
 from serving.models.gated_families import GATED, UNKNOWN, read_gated
 from serving.models.language_model_check import refuse_other_mixers, refuse_other_models
+from serving.models.unread_experts import check_experts, unread_note
 
 _READERS: dict[str, Callable[[ConfigFields], ModelShape]] = {
     **{name: partial(read_gated, family) for name, family in GATED.items()},
@@ -114,7 +115,11 @@ def read_shape(facts: CheckpointFacts) -> ReadShape:
     fields = ConfigFields(facts, family or f"Llama-like ({model_type})", fixed)
     shape = _read(fields, _READERS[family] if family else partial(read_gated, UNKNOWN))
     notes = (_unknown_note(facts, model_type),) if family is None else ()
-    return ReadShape(shape, family or "llama", (*notes, *_notes(fields), *_stored_note(facts, shape)))
+    return ReadShape(
+        shape,
+        family or "llama",
+        (*notes, *_notes(fields), *unread_note(fields, shape), *_stored_note(facts, shape)),
+    )
 
 
 def _family(facts: CheckpointFacts) -> str | None:
@@ -140,6 +145,7 @@ def _read(fields: ConfigFields, reader: Callable[[ConfigFields], ModelShape]) ->
             f" {error}.",
             hint="Compare it with the config.json that the model's authors publish.",
         ) from error
+    check_experts(fields, shape)
     fields.check()
     return shape
 

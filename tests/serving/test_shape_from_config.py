@@ -315,6 +315,27 @@ def test_experts_of_an_unknown_family_need_to_be_chosen() -> None:
 
 
 @pytest.mark.parametrize(
+    ("family", "key"),
+    [
+        ("novel", "num_moe_experts"),
+        ("novel", "n_experts"),
+        ("llama", "num_local_experts"),
+        ("qwen3", "num_experts"),
+    ],
+)
+def test_experts_under_a_name_that_is_not_read_are_not_taken_as_dense(family: str, key: str) -> None:
+    message = refused(LLAMA_2_7B | {"model_type": family, key: 8, "num_experts_per_tok": 2}).message
+    assert f"it counts experts ({key} = 8), which are not read" in message
+    assert total(LLAMA_2_7B | {key: 1}) == total(LLAMA_2_7B)
+
+
+def test_other_settings_of_experts_in_a_dense_model_are_named() -> None:
+    said = CheckpointFacts("mine", LLAMA_2_7B | {"moe_intermediate_size": 700, "router_aux_loss_coef": 0.1})
+    (note,) = read_shape(said).notes
+    assert "read as dense, and config.json holds moe_intermediate_size" in note
+
+
+@pytest.mark.parametrize(
     ("said", "words"),
     [
         (LLAMA_2_7B | {"speculators_model_type": "eagle3"}, "speculative head"),
@@ -353,6 +374,7 @@ def test_files_that_hold_something_else_are_mentioned() -> None:
     assert read_shape(CheckpointFacts("mine", tied, twice)).notes == ()
 
 
+EXPERT_COUNTS = ("num_experts", "num_local_experts", "n_routed_experts")
 LLAMA_LIKE = (
     "llama",
     "mistral",
@@ -387,6 +409,8 @@ def small_configs(draw: st.DrawFn) -> Config:
     )  # fmt: skip
     if family == "mamba":
         del said["intermediate_size"]
+    if family in (*LLAMA_LIKE, "mamba"):  # of them a number of experts is refused
+        said = {key: value for key, value in said.items() if key not in EXPERT_COUNTS}
     return said
 
 
@@ -409,7 +433,7 @@ def test_no_token_passes_through_more_than_all(said: Config) -> None:
 
 @given(small_configs())
 def test_every_expert_chosen_is_every_parameter_active(said: Config) -> None:
-    shape = shape_from_config(said | {"num_experts_per_tok": said["num_experts"]}, name="mine")
+    shape = shape_from_config(said | {"num_experts_per_tok": said.get("num_experts", 1)}, name="mine")
     assert active_parameters(shape) == parameters(shape)
 
 
@@ -421,5 +445,7 @@ def test_a_config_without_one_of_its_settings_is_read_or_refused_by_name(
     key = data.draw(st.sampled_from(sorted(said)))
     left = {name: value for name, value in said.items() if name != key}
     said_of_it = problem(left)
-    # Without its family it is another model; without the other two, their defaults may fit nothing.
-    assert said_of_it is None or key in said_of_it or key in ("model_type", "head_dim", "num_key_value_heads")
+    # Without its family it is another model; without the other two, their defaults may fit nothing; without its own count of
+    # experts it would be dense beside those of other families.
+    named = said_of_it is None or key in said_of_it or "counts experts" in said_of_it
+    assert named or key in ("model_type", "head_dim", "num_key_value_heads")
