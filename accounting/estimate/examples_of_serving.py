@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from accounting.estimate.cache_bytes import sequence_bytes, state_elements
@@ -19,8 +20,13 @@ from accounting.estimate.operations import crossings
 from accounting.estimate.parallelism import amdahl_speedup, bubble_share
 from accounting.estimate.parameters import active_parameters, expected_experts, parameters
 from accounting.estimate.placement import Placement
-from accounting.estimate.serving_estimate import Load, estimate
-from accounting.estimate.shape import FeedForward, GroupedAttention, LayerKind, ModelShape
+from accounting.estimate.serving_estimate import (
+    Load,
+    estimate,
+    output_tokens_per_s,
+    seconds_per_token,
+)
+from accounting.estimate.shape import Experts, FeedForward, GroupedAttention, LayerKind, ModelShape
 from accounting.estimate.weight_bytes import Format
 from accounting.estimate.worked_example import Inputs, WorkedExample
 from accounting.holding import rented, usd_per_1k
@@ -42,11 +48,12 @@ A100_80GB = Device(
     as_of=date(2022, 6, 1),
 )
 
+_MIXTRAL = {"experts": 8.0, "chosen": 2.0}
 _BATCH_OF_128 = {"usd_per_month": 10_000.0, "batch": 128.0, "output_tokens": 200.0, "batch_s": 20.0}
 
 
 def _at_a_latency(given: Inputs) -> float:
-    tokens_per_s = given["batch"] * given["output_tokens"] / given["batch_s"]
+    tokens_per_s = output_tokens_per_s(given["batch"], given["output_tokens"], given["batch_s"])
     return usd_per_1k(rented(given["usd_per_month"] / HOURS_PER_MONTH), tokens_per_s)
 
 
@@ -120,7 +127,16 @@ def _experts(tokens: float, published: float) -> WorkedExample:
         inputs={"tokens": tokens, "number": 8.0, "chosen": 2.0},
         compute=lambda given: expected_experts(int(given["number"]), int(given["chosen"]), given["tokens"]),
         published=published,
+        doubled={"tokens": 8 * (1 - 0.75 ** (2 * tokens)), "number": 16 * (1 - 0.875**tokens)},
     )
+
+
+def _mixtral(given: Inputs) -> ModelShape:
+    """With so many experts a layer, of which so many are chosen."""
+    (kind,) = MIXTRAL_8X7B.layers
+    assert isinstance(kind.feed_forward, Experts)
+    mixture = replace(kind.feed_forward, number=int(given["experts"]), chosen=int(given["chosen"]))
+    return replace(MIXTRAL_8X7B, layers=(replace(kind, feed_forward=mixture),))
 
 
 def _bubble(microbatches: float, published: float) -> WorkedExample:
@@ -130,6 +146,7 @@ def _bubble(microbatches: float, published: float) -> WorkedExample:
         inputs={"stages": 15.0, "microbatches": microbatches},
         compute=lambda given: bubble_share(int(given["stages"]), int(given["microbatches"])),
         published=published,
+        doubled={"microbatches": 14 / (2 * microbatches + 14), "stages": 29 / (microbatches + 29)},
     )
 
 
@@ -164,7 +181,7 @@ SERVING: tuple[WorkedExample, ...] = (
         figure="the batch of 128: time per output token, against 33 ms that a reader needs",
         unit="ms",
         inputs=_BATCH_OF_128,
-        compute=lambda given: given["batch_s"] / given["output_tokens"] * 1000.0,
+        compute=lambda given: seconds_per_token(given["batch_s"], given["output_tokens"]) * 1000.0,
         published=100.0,
         note=f"a reader's {READER_TPOT_MS:g} ms are not kept: cheap, and too slow to read along",
         scaling={"batch_s": 1.0, "output_tokens": -1.0},
@@ -179,16 +196,18 @@ SERVING: tuple[WorkedExample, ...] = (
     WorkedExample(
         figure="Mixtral 8x7B: parameters",
         unit="billions",
-        inputs={},
-        compute=lambda _: parameters(MIXTRAL_8X7B).total / 1e9,
+        inputs=_MIXTRAL,
+        compute=lambda given: parameters(_mixtral(given)).total / 1e9,
         published=46.7,
+        doubled={"experts": 46.7028 + 45.0982, "chosen": 46.7028},
     ),
     WorkedExample(
         figure="Mixtral 8x7B: parameters that a token passes through",
         unit="billions",
-        inputs={},
-        compute=lambda _: active_parameters(MIXTRAL_8X7B).total / 1e9,
+        inputs=_MIXTRAL,
+        compute=lambda given: active_parameters(_mixtral(given)).total / 1e9,
         published=12.9,
+        doubled={"experts": 12.8799 + 0.0010, "chosen": 12.8799 + 11.2743},
     ),
     *(_experts(tokens, published) for tokens, published in ((1.0, 2.0), (4.0, 5.5), (8.0, 7.2))),
     *(_bubble(m, published) for m, published in ((1.0, 14 / 15), (15.0, 14 / 29), (60.0, 14 / 74))),

@@ -5,7 +5,11 @@ from __future__ import annotations
 from accounting.estimate.training import (
     SECONDS_PER_DAY,
     device_hours,
+    hours_of_devices,
     petaflop_days,
+    petaflop_years,
+    rent,
+    rent_of_servers,
     training_flops,
     training_s,
     used_share,
@@ -26,7 +30,7 @@ def _days(given: Inputs, *, recompute: bool = False) -> float:
 
 def _frontier_usd(given: Inputs) -> float:
     hours = device_hours(given["flops"], A100_FLOPS_PER_S, given["used_share"])
-    return hours * given["usd_per_device_hour"] / 1e6
+    return rent(hours, given["usd_per_device_hour"]) / 1e6
 
 
 def _frontier(share: float, published: float | None, note: str = "") -> WorkedExample:
@@ -47,7 +51,7 @@ def _team(rmb_per_month: float, published: float) -> WorkedExample:
         unit="million RMB",
         inputs={"devices": 1024.0, "devices_per_server": 8.0, "rmb_per_month": rmb_per_month},
         compute=lambda given: (
-            given["devices"] / given["devices_per_server"] * given["rmb_per_month"] * 12 / 1e6
+            rent_of_servers(given["devices"], given["devices_per_server"], given["rmb_per_month"], 12) / 1e6
         ),
         published=published,
         note="published as 120 to 240 million; the rent of a server is our reading of its inputs",
@@ -77,7 +81,9 @@ TRAINING: tuple[WorkedExample, ...] = (
         figure="1024 A100 in servers of 8 at 10,000 $ a month each",
         unit="million $ a month",
         inputs={"devices": 1024.0, "devices_per_server": 8.0, "usd_per_month": 10_000.0},
-        compute=lambda given: given["devices"] / given["devices_per_server"] * given["usd_per_month"] / 1e6,
+        compute=lambda given: (
+            rent_of_servers(given["devices"], given["devices_per_server"], given["usd_per_month"]) / 1e6
+        ),
         published=1.28,
         scaling={"devices": 1.0, "usd_per_month": 1.0},
     ),
@@ -93,7 +99,7 @@ TRAINING: tuple[WorkedExample, ...] = (
         figure="the same on one PFLOP/s",
         unit="years",
         inputs=_GPT_3,
-        compute=lambda given: petaflop_days(training_flops(given["parameters"], given["tokens"])) / 365.25,
+        compute=lambda given: petaflop_years(training_flops(given["parameters"], given["tokens"])),
         published=10.0,
         scaling={"parameters": 1.0},
     ),
@@ -108,7 +114,9 @@ TRAINING: tuple[WorkedExample, ...] = (
         figure="8,192 H100 for 55 days at 2 $ an hour",
         unit="million $",
         inputs={"devices": 8192.0, "days": 55.0, "usd_per_device_hour": 2.0},
-        compute=lambda given: given["devices"] * given["days"] * 24 * given["usd_per_device_hour"] / 1e6,
+        compute=lambda given: (
+            rent(hours_of_devices(given["devices"], given["days"]), given["usd_per_device_hour"]) / 1e6
+        ),
         published=21.5,
         scaling={"devices": 1.0, "days": 1.0, "usd_per_device_hour": 1.0},
     ),
@@ -117,7 +125,7 @@ TRAINING: tuple[WorkedExample, ...] = (
         unit="share",
         inputs={"flops": _FRONTIER_FLOPS, "devices": 8192.0, "days": 55.0},
         compute=lambda given: used_share(
-            given["flops"], H100_FLOPS_PER_S, given["devices"] * given["days"] * 24
+            given["flops"], H100_FLOPS_PER_S, hours_of_devices(given["devices"], given["days"])
         ),
         published=0.56,
         scaling={"flops": 1.0, "devices": -1.0, "days": -1.0},

@@ -6,6 +6,8 @@ Forward 2, backward 4; recomputing the forward pass adds 2 (Narayanan et al., ar
 from __future__ import annotations
 
 SECONDS_PER_DAY = 86_400.0
+HOURS_PER_DAY = 24.0
+DAYS_PER_YEAR = 365.25
 PETAFLOP = 1e15
 
 
@@ -50,3 +52,25 @@ def used_share(flops: float, peak_flops_per_s: float, hours_of_devices: float) -
 def petaflop_days(flops: float) -> float:
     """Work in days of one petaflop a second."""
     return flops / (PETAFLOP * SECONDS_PER_DAY)
+
+
+def petaflop_years(flops: float) -> float:
+    """The same in years of 365.25 days."""
+    return petaflop_days(flops) / DAYS_PER_YEAR
+
+
+def hours_of_devices(devices: float, days: float) -> float:
+    """Hours of so many devices for so many days."""
+    return devices * days * HOURS_PER_DAY
+
+
+def rent(hours_of_devices: float, per_device_hour: float) -> float:
+    """Of so many hours of devices, in the currency of the price."""
+    return hours_of_devices * per_device_hour
+
+
+def rent_of_servers(
+    devices: float, devices_per_server: float, per_server_and_month: float, months: float = 1.0
+) -> float:
+    """Of the servers that hold so many devices, for so many months, in the currency of the price."""
+    return devices / devices_per_server * per_server_and_month * months

@@ -12,7 +12,8 @@ Inputs = Mapping[str, float]
 class WorkedExample:
     """A figure that people quote. `published` in `unit`, None where only the inputs were; `note` says why ours differs.
 
-    `scaling`: to which power of an input the figure goes, for those where it is a power; a test doubles each.
+    `scaling`: to which power of an input the figure goes, for those where it is a power; `doubled`: the figure with an
+    input doubled, reckoned apart, where it is none. A test doubles each.
     """
 
     figure: str
@@ -22,6 +23,7 @@ class WorkedExample:
     published: float | None
     note: str = ""
     scaling: Mapping[str, float] = field(default_factory=dict)
+    doubled: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ours(self) -> float:

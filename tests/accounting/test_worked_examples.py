@@ -49,3 +49,11 @@ def test_where_ours_differs_by_more_than_rounding_the_note_says_why() -> None:
     off = [one for one in EXAMPLES if one.off is not None and abs(one.off) > 0.02]
     assert off
     assert all(one.note for one in off), [one.figure for one in off if not one.note]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda one: one.figure)
+def test_every_figure_says_how_it_depends_on_an_input(example: WorkedExample) -> None:
+    assert example.scaling or example.doubled
+    for name, expected in example.doubled.items():
+        found = example.compute({**example.inputs, name: 2 * example.inputs[name]})
+        assert found == pytest.approx(expected, rel=1e-4)
