@@ -138,7 +138,7 @@ def small_models(directory: Path, report: Report = _quietly) -> dict[str, SmallM
             hint="It takes torch, which comes with the engine, and 100 MB of disk.",
         )
     return {
-        name: SmallModel(model, read_model(model)[0])
+        name: SmallModel(model, read_model(model).shape)
         for name, model in ((SHALLOW, SHALLOW), (DEEP, str(deep)))
     }
 

@@ -10,38 +10,59 @@ from typing import Any
 from accounting.errors import KilotokenError
 from accounting.estimate.placement import Placement
 from accounting.estimate.serving_estimate import Load, estimate
+from accounting.estimate.weight_bytes import Format
 from serving.config import ServerConfig
 from workbench.estimate_document import Asked
+from workbench.estimate_numerics import lies_otherwise
 from workbench.losslessness_scope import speculates
 from workbench.measured_device import THIS_MACHINE
 from workbench.provenance import hardware, machine_sentence
+from workbench.run_device import ran_on
 from workbench.run_directory import RunDirectory
 
 Row = dict[str, Any]
+#: What a damaged file of a run raises where it is read.
+_DAMAGED = (KilotokenError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
 def measured_beside(runs: Path, model: str, asked: Asked) -> Row:
     """What runs in `runs` measured of this model on this device, with the median of |predicted / measured - 1|; the reason
-    where there is nothing.
+    where there is nothing. `skipped`: runs that cannot be read, and why.
     """
-    cells = [row for run in _finished(runs) for row in beside_run(run, model, asked.placed)]
-    device = asked.placed.device.name
+    cells: list[Row] = []
+    skipped: list[str] = []
+    for path in sorted(runs.glob("*/measures.json")):
+        try:
+            cells += beside_run(RunDirectory.open(path.parent), model, asked.placed, stored=asked.stored)
+        except _DAMAGED as error:
+            skipped.append(f"{path.parent} was left out, as it cannot be read: {_words(error)}")
     return {
         "cells": cells,
         "median_error": median(abs(row["error"]) for row in cells) if cells else None,
-        "reason": None if cells else f"no run in {runs} measured {model} without speculation on {device}",
+        "reason": None if cells else "; ".join([_nothing(runs, model, asked.placed), *skipped]),
+        "skipped": skipped,
     }
 
 
-def beside_run(run: RunDirectory, model: str, placed: Placement) -> Iterator[Row]:
-    """The valid, unspeculated cells of one run of this model, each with what the estimate says of it."""
+def beside_run(
+    run: RunDirectory, model: str, placed: Placement, *, stored: Format | None = None
+) -> Iterator[Row]:
+    """The valid, unspeculated cells of one run of this model in the same numbers and on as many devices, each with what the
+    estimate says of it. `stored`: the number format of a quantised checkpoint.
+
+    Raises:
+        KilotokenError: if the run's files are missing or damaged; what reading values raises where they are others.
+    """
     if not _same_device(run, placed):
         return
     configs = run.experiment().arm_configs(origin=str(run.path))
     arms = {
         name
         for name, config in configs.items()
-        if isinstance(config, ServerConfig) and config.model.name == model and not speculates(config)
+        if isinstance(config, ServerConfig)
+        and config.model.name == model
+        and not speculates(config)
+        and not lies_otherwise(config, placed, stored)
     }
     for cell in run.read_json("measures.json")["cells"]:
         if cell["arm"] not in arms or cell["verdict"]["throughput"] != "valid" or not cell["streams"]:
@@ -71,18 +92,20 @@ def _beside(cell: Row, placed: Placement) -> Row | None:
     }  # fmt: skip
 
 
-def _finished(runs: Path) -> Iterator[RunDirectory]:
-    for path in sorted(runs.glob("*/measures.json")):
-        try:
-            yield RunDirectory.open(path.parent)
-        except KilotokenError:
-            continue  # `kilotoken runs` names damaged ones
-
-
 def _same_device(run: RunDirectory, placed: Placement) -> bool:
-    """This machine is known by its sentence; a device of the catalogue by its name among the run's GPUs."""
+    """This machine is known by its sentence; a device of the catalogue by its names among the run's GPUs."""
     facts = run.read_json("provenance.json")["hardware"]
     if placed.device.name == THIS_MACHINE:
         return bool(machine_sentence(facts) == machine_sentence(hardware()))
-    named = " ".join(str(gpu) for gpu in facts.get("gpus") or ()).lower()
-    return all(part in named for part in placed.device.name.lower().split("-")[:1])
+    return ran_on(facts.get("gpus") or (), placed.device.name)
+
+
+def _nothing(runs: Path, model: str, placed: Placement) -> str:
+    devices = f" on {placed.devices} devices" if placed.devices > 1 else ""
+    return f"no run in {runs} measured {model} without speculation on {placed.device.name} in {placed.weights}{devices}"
+
+
+def _words(error: Exception) -> str:
+    """One line, whatever was raised."""
+    said = error.message if isinstance(error, KilotokenError) else repr(error)
+    return " ".join(said.split())

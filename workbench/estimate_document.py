@@ -30,6 +30,8 @@ from accounting.estimate.weight_bytes import Format, weight_bytes
 from accounting.holding import rented, usd_per_1k
 from accounting.prices import Price
 from accounting.slo import Slo
+from workbench.estimate_parallel import parallelism
+from workbench.estimate_training import Training, training
 
 Document = dict[str, Any]
 FORMAT = "kilotoken-estimate/1"
@@ -37,7 +39,9 @@ FORMAT = "kilotoken-estimate/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What an estimate is asked for. `price` is that of one device hour, None where no dollars are wanted."""
+    """What an estimate is asked for. `price` is that of one device hour, None where no dollars are wanted. `stored`: the number
+    format of a quantised checkpoint, None for one in 16 or 32 bits.
+    """
 
     placed: Placement
     load: Load
@@ -45,6 +49,8 @@ class Asked:
     price: Price | None = None
     duty_cycle: float = 1.0
     slo: Slo = field(default_factory=Slo)
+    stored: Format | None = None
+    training: Training | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -57,17 +63,21 @@ def estimate_document(asked: Asked) -> Document:
         "model": _model(placed),
         "device": _device(placed),
         "load": asdict(load) | {"context": load.context},
-        "memory": _memory(placed, load, found),
+        "memory": _memory(asked, found),
         "operations": _operations(placed, load),
         "step": _step(found.step),
         "prefill": _step(found.prefill),
+        "prefill_together": _step(found.prefill_together) | {"prompts": found.round.prompts},
+        "parallelism": parallelism(placed, found),
         "speculation": _speculation(asked.drafting, found),
         "ttft_s": found.ttft_s,
+        "last_ttft_s": found.last_ttft_s,
         "tpot_s": found.tpot_s,
         "output_tokens_per_s": found.tokens_per_s,
         "prefill_share_of_time": found.prefill_share,
         "joules_per_1k_output_tokens": _joules(placed, found),
         "cost": _cost(asked, found),
+        "training": None if asked.training is None else training(asked.training, placed, asked.price),
         "slo": _slo(asked.slo, slo_reach(placed, load, asked.slo, asked.drafting)),
         "notes": [*asked.notes, *_notes(placed, found)],
     }
@@ -110,6 +120,7 @@ def _device(placed: Placement) -> Document:
         "memory_bytes": device.memory_bytes,
         "bandwidth_bytes_per_s": device.bandwidth_bytes_per_s,
         "flops_per_s": device.rate(placed.weights),
+        "batched_tokens": device.batched_tokens,
         "step_overhead_s": device.step_overhead_s,
         "token_overhead_s": device.token_overhead_s,
         "layer_overhead_s": device.layer_overhead_s,
@@ -121,8 +132,10 @@ def _device(placed: Placement) -> Document:
     }
 
 
-def _memory(placed: Placement, load: Load, found: ServingEstimate) -> Document:
+def _memory(asked: Asked, found: ServingEstimate) -> Document:
+    placed, load, drafting = asked.placed, asked.load, asked.drafting
     shape, element = placed.shape, placed.cache_element_bytes
+    draft = None if drafting is None else drafting.draft
     return {
         "weights": str(placed.weights),
         "weight_bytes": placed.weight_bytes,
@@ -130,6 +143,7 @@ def _memory(placed: Placement, load: Load, found: ServingEstimate) -> Document:
         "cache_bytes_per_token": bytes_per_token(shape, element),
         "state_bytes_per_sequence": state_elements(shape) * 2.0,
         "sequence_bytes": sequence_bytes(shape, load.longest, element_bytes=element),
+        "draft_weight_bytes_per_device": None if draft is None else draft.device_weight_bytes,
         "largest_batch": found.largest_batch,
         "fits": found.fits,
     }
@@ -221,8 +235,17 @@ def _notes(placed: Placement, found: ServingEstimate) -> list[str]:
     limit = placed.shape.max_context
     if limit is not None and found.load.longest > limit:
         notes.append(f"{found.load.longest} tokens are more than the model's context of {limit}")
+    if placed.pipeline > 1 and placed.device.link_bytes_per_s is None:
+        notes.append(
+            f"device {placed.device.name} states no link to its neighbours: what stages hand over is taken to cost no time"
+        )
+    if not placed.device.computes_in(placed.weights):
+        notes.append(
+            f"device {placed.device.name} states no rate in {placed.weights}: operations are taken at its bfloat16 rate"
+        )
     if placed.bandwidth_share == placed.compute_share == 1.0 and not placed.device.rows_flops_per_s:
         notes.append(
-            "a roofline: nothing real is faster; --bandwidth-share and --compute-share say how near it comes"
+            "a roofline: nothing real is faster, but for prompts that share a step with decoding; --bandwidth-share and "
+            "--compute-share say how near it comes"
         )
     return notes

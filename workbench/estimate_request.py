@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,11 +11,11 @@ from accounting.errors import ConfigError
 from accounting.estimate.device import Device
 from accounting.estimate.placement import Placement
 from accounting.estimate.serving_estimate import Drafting, Load
-from accounting.estimate.shape import ModelShape
 from accounting.estimate.weight_bytes import Format
-from accounting.prices import Price
 from accounting.slo import Slo
 from workbench.estimate_document import Asked
+from workbench.estimate_model import FoundModel
+from workbench.estimate_training import Training
 
 #: What users write, and what it is.
 FORMATS = {
@@ -30,15 +31,17 @@ FORMATS = {
 }
 CACHE_ELEMENT_BYTES = {"float32": 4.0, "bfloat16": 2.0, "bf16": 2.0, "float16": 2.0, "fp8": 1.0}
 T = TypeVar("T")
-ReadModel = Callable[[str], tuple[ModelShape, tuple[str, ...]]]
+ReadModel = Callable[[str], FoundModel]
+#: What the checkpoint itself says.
+AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateOptions:
     """The command's options as they were given."""
 
-    dtype: str = "bfloat16"
-    kv_dtype: str = "auto"
+    dtype: str = AUTO
+    kv_dtype: str = AUTO
     batch: int = 1
     input_tokens: int = 512
     output_tokens: int = 128
@@ -49,36 +52,38 @@ class EstimateOptions:
     duty_cycle: float = 1.0
     bandwidth_share: float = 1.0
     compute_share: float = 1.0
+    training_tokens: float | None = None
+    training_devices: int | None = None
+    training_flops_share: float = 0.4
 
 
 def asked_of(
-    model: str,
-    device: Device,
-    options: EstimateOptions,
-    *,
-    price: Price | None,
-    slo: Slo,
-    read_model: ReadModel,
+    model: str, device: Device, options: EstimateOptions, *, slo: Slo, read_model: ReadModel
 ) -> Asked:
-    """Put the request together; `read_model` gives a model's shape and what a reader should know of the reading.
+    """Put the request together, still without a price; `read_model` finds a model by what the user calls it.
 
     Raises:
         ConfigError: for options that say nothing that can be.
         ModelError: if a model cannot be read.
     """
-    form = _one_of("--dtype", options.dtype, FORMATS)
-    cache = "float32" if form is Format.FLOAT32 else "bfloat16"
-    element = _one_of(
-        "--kv-dtype", cache if options.kv_dtype == "auto" else options.kv_dtype, CACHE_ELEMENT_BYTES
-    )
-    shape, notes = read_model(model)
+    stated = None if options.dtype == AUTO else _one_of("--dtype", options.dtype, FORMATS)
+    if options.kv_dtype != AUTO:
+        _one_of("--kv-dtype", options.kv_dtype, CACHE_ELEMENT_BYTES)
+    target = read_model(model)
+    notes = target.notes
+    if stated is None and target.stored is not None:
+        notes += (
+            f"weights are taken in {target.stored}, as the checkpoint stores them: --dtype says otherwise",
+        )
 
-    def place(of: ModelShape) -> Placement:
+    def place(of: FoundModel) -> Placement:
+        form = stated or of.stored or Format.BFLOAT16
+        cache = "float32" if form is Format.FLOAT32 else "bfloat16"
         return Placement(
-            shape=of,
+            shape=of.shape,
             device=device,
             weights=form,
-            cache_element_bytes=element,
+            cache_element_bytes=CACHE_ELEMENT_BYTES[cache if options.kv_dtype == AUTO else options.kv_dtype],
             tensor=options.tp,
             pipeline=options.pp,
             data=options.dp,
@@ -87,12 +92,11 @@ def asked_of(
         )
 
     try:
-        if not 0 < options.duty_cycle <= 1:
-            raise ValueError(f"--duty-cycle is a share above 0 and at most 1, not {options.duty_cycle:g}")
+        _check_amounts(options, slo)
         load = Load(
             batch=options.batch, input_tokens=options.input_tokens, output_tokens=options.output_tokens
         )
-        placed = place(shape)
+        placed = place(target)
         drafting = None
         if options.speculation is not None:
             drafting, more = _drafting(options.speculation, place, read_model)
@@ -103,15 +107,41 @@ def asked_of(
         placed=placed,
         load=load,
         drafting=drafting,
-        price=price,
         duty_cycle=options.duty_cycle,
         slo=slo,
+        stored=target.stored,
+        training=_training(options, placed),
         notes=notes,
     )
 
 
+def _check_amounts(options: EstimateOptions, slo: Slo) -> None:
+    if not 0 < options.duty_cycle <= 1:
+        raise ValueError(f"--duty-cycle is a share above 0 and at most 1, not {options.duty_cycle:g}")
+    for option, limit in (("--ttft-s", slo.ttft_s), ("--tpot-s", slo.tpot_s)):
+        if limit is not None and not (math.isfinite(limit) and limit > 0):
+            raise ValueError(f"{option} is a time above 0 s, not {limit:g}")
+
+
+def _training(options: EstimateOptions, placed: Placement) -> Training | None:
+    if options.training_tokens is None:
+        return None
+    devices = placed.devices if options.training_devices is None else options.training_devices
+    if not (math.isfinite(options.training_tokens) and options.training_tokens > 0 and devices >= 1):
+        raise ConfigError(
+            f"{devices} devices train on {options.training_tokens:g} tokens nothing: both must be positive.",
+            hint="For example --training-tokens 15e12 --training-devices 1024.",
+        )
+    if not 0 < options.training_flops_share <= 1:
+        raise ConfigError(
+            f"--training-flops-share is a share above 0 and at most 1, not {options.training_flops_share:g}.",
+            hint="0.3 to 0.5 of the bfloat16 peak are what people report.",
+        )
+    return Training(tokens=options.training_tokens, devices=devices, flops_share=options.training_flops_share)
+
+
 def _drafting(
-    text: str, place: Callable[[ModelShape], Placement], read_model: ReadModel
+    text: str, place: Callable[[FoundModel], Placement], read_model: ReadModel
 ) -> tuple[Drafting, tuple[str, ...]]:
     """`k=4,acceptance=0.6,0.4,0.25,0.15[,draft=MODEL]` as a `Drafting`."""
     said = _parts(text)
@@ -137,8 +167,8 @@ def _drafting(
         return Drafting(accepted=accepted), (
             "drafting is taken to cost nothing (n-gram, suffix): give draft=MODEL else",
         )
-    draft, notes = read_model(said["draft"][0])
-    return Drafting(accepted=accepted, draft=place(draft)), notes
+    draft = read_model(said["draft"][0])
+    return Drafting(accepted=accepted, draft=place(draft)), draft.notes
 
 
 def _parts(text: str) -> dict[str, list[str]]:
@@ -162,5 +192,5 @@ def _parts(text: str) -> dict[str, list[str]]:
 
 def _one_of(option: str, value: str, allowed: dict[str, T]) -> T:
     if value not in allowed:
-        raise ConfigError(f"{option} {value} is not known.", hint=f"One of: {', '.join(allowed)}.")
+        raise ConfigError(f"{option} {value} is not known.", hint=f"One of: {AUTO}, {', '.join(allowed)}.")
     return allowed[value]

@@ -10,6 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from accounting.estimate.worked_example import WorkedExample
+from workbench.estimate_parallel import parallel_sentences
+from workbench.estimate_routing import routing_sentence
+from workbench.estimate_training import training_sentence
 from workbench.titled_table import titled_table
 
 Document = dict[str, Any]
@@ -29,7 +32,9 @@ def estimate_table(document: Document, *, explain: bool) -> Group:
         parts += [_parameters(document), _formats(document), _operations(document), _step(document)]
     if document["measured"]["cells"]:
         parts.append(_beside(document["measured"]))
-    parts += [Text(f"  {note}", style="dim") for note in document["notes"]]
+    parts += [Text(f"  {said}") for said in _further(document)]
+    notes = (*document["notes"], *document["measured"]["skipped"])
+    parts += [Text(f"  {note}", style="dim") for note in notes]
     device = document["device"]
     parts.append(Text(f"  {device['name']}: {device['source']}, as of {device['as_of']}", style="dim"))
     if document["cost"]["reason"] is None:
@@ -47,6 +52,16 @@ def _headline(document: Document) -> str:
     )
 
 
+def _further(document: Document) -> list[str]:
+    """What was asked for beside serving, and what dividing the model brings."""
+    said = parallel_sentences(document["parallelism"], tensor=document["device"]["tensor"])
+    if document["training"] is not None:
+        said.append(training_sentence(document["training"]))
+    if document.get("routing") is not None:
+        said.append(routing_sentence(document["routing"]))
+    return said
+
+
 def _answers(document: Document) -> Table:
     cost, joules, memory, step = (
         document[key] for key in ("cost", "joules_per_1k_output_tokens", "memory", "step")
@@ -60,7 +75,9 @@ def _answers(document: Document) -> Table:
         ("$ per 1k output tokens", DASH if per_1k is None else f"{per_1k:.4g} ({per_1m:.4g} per million)"),
         (
             "joules per 1k output tokens",
-            DASH if joules["value"] is None else f"{joules['value']:.4g} at full board power",
+            f"{DASH} {joules['reason']}"
+            if joules["value"] is None
+            else f"{joules['value']:.4g} at full board power",
         ),
         ("weights per device", f"{memory['weight_bytes_per_device'] / GIB:.2f} GiB"),
         ("cache per token", f"{memory['cache_bytes_per_token'] / KIB:.4g} KiB"),
@@ -119,23 +136,33 @@ def _operations(document: Document) -> Table:
         ("of_head", "  of the output head"),
     ):  # fmt: skip
         shown.add_row(words, f"{operations[key]:.4g}")
-    for key, words in (
-        ("attention_equals_its_projections_at", "attention's s² term equals its projections at"),
-        ("attention_exceeds_all_else_at", "and exceeds all the rest at"),
-    ):
-        at = operations[key]
-        shown.add_row(words, "never" if at is None else f"{at:,.0f} tokens")
+    masks = zip(
+        (operations["attention_equals_its_projections_at"], operations["attention_exceeds_all_else_at"]),
+        operations["without_a_mask"] or (None, None),
+        ("attention's s² term equals its projections at", "and exceeds all the rest at"),
+        strict=True,
+    )
+    for causal, open_, words in masks:
+        shown.add_row(f"{words} (causal; no mask)", f"{_tokens(causal)}; {_tokens(open_)}")
     return shown
+
+
+def _tokens(at: float | None) -> str:
+    return "never" if at is None else f"{at:,.0f} tokens"
 
 
 def _step(document: Document) -> Table:
     shown = titled_table("Seconds of a step (memory and compute overlap)")
     for name in ("step", "memory", "compute", "link", "overhead", "whole", "waits for"):
         shown.add_column(name, justify="left" if name in ("step", "waits for") else "right")
-    for name in ("prefill", "step"):
+    together = f"prefill of {document['prefill_together']['prompts']:.4g} prompts together"
+    for name, words in (
+        ("prefill", "prefill of a prompt"),
+        ("prefill_together", together),
+        ("step", "decode"),
+    ):
         step = document[name]
         values = [step[f"{part}_s"] for part in ("memory", "compute", "link", "overhead")]
-        words = "prefill of a prompt" if name == "prefill" else "decode"
         shown.add_row(words, *(f"{value:.3g}" for value in (*values, step["seconds"])), step["bound"])
     return shown
 

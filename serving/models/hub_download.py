@@ -69,7 +69,7 @@ def download(repository: str, revision: str | None) -> Path:
     from huggingface_hub import HfApi, constants, snapshot_download
 
     root = Path(constants.HF_HUB_CACHE)
-    _say(stage="asking the hub", done=0, total=None)
+    say(stage="asking the hub", done=0, total=None)
     info = HfApi().model_info(repository, revision=revision, files_metadata=True)
     files = wanted_files({entry.rfilename: entry.size or 0 for entry in info.siblings or []})
     base = repository_dir(root, repository)
@@ -113,7 +113,7 @@ def _progress(blobs: Path, total_bytes: int) -> Iterator[None]:
     def watch() -> None:
         while not done.wait(_TICK_S):
             grown = _bytes_of(blobs.glob("*")) - start_bytes
-            _say(stage="downloading", done=min(max(grown, 0), total_bytes), total=total_bytes)
+            say(stage="downloading", done=min(max(grown, 0), total_bytes), total=total_bytes)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -134,7 +134,8 @@ def _bytes_of(paths: Iterable[Path]) -> int:
     return total
 
 
-def _say(**said: Any) -> None:
+def say(**said: Any) -> None:
+    """One line of what the parent reads."""
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
 
@@ -150,7 +151,7 @@ def main(arguments: list[str]) -> int:
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError:
         hint = "Install the engine (make setup), or name a packaged model or a local directory."
-        _say(
+        say(
             error="Hub models need huggingface_hub, which comes with the engine.",
             hint=hint,
             kind="unreachable",
@@ -165,9 +166,9 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError, RuntimeError, transport_error) as error:
         refusal = explain(error, repository, revision, has_token=get_token() is not None)
     else:
-        _say(result={"directory": str(directory), "commit": directory.name})
+        say(result={"directory": str(directory), "commit": directory.name})
         return 0
-    _say(error=refusal.error, hint=refusal.hint, kind=refusal.kind)
+    say(error=refusal.error, hint=refusal.hint, kind=refusal.kind)
     return 1
 
 
