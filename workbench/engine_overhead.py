@@ -23,7 +23,7 @@ from serving.models.fetch import Report
 from workbench.child_steps import run_module
 from workbench.estimate_beside import beside_run
 from workbench.estimate_model import read_model
-from workbench.measured_device import device_file, kept_document, measured_device
+from workbench.measured_device import FITTED_STEPS, device_file, kept_document, measured_device
 from workbench.models import resolve_model
 from workbench.run_directory import RunDirectory, write_json
 
@@ -107,6 +107,7 @@ def measure_engine(
     document["engine"] = {
         "models": list(models),
         "enforce_eager": True,
+        "steps": FITTED_STEPS,
         "overhead": asdict(overhead),
         "loads": [
             {

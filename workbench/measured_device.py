@@ -21,6 +21,8 @@ from workbench.run_directory import write_json
 
 THIS_MACHINE = "this-machine"
 FORMAT = "kilotoken-device/1"
+#: Over which steps the engine's part was fitted: prompts that go through together share one.
+FITTED_STEPS = "prompts together"
 #: Tokens that vLLM 0.32 puts into one step of a served model on a CPU (max_num_batched_tokens).
 _CPU_BATCHED_TOKENS = 2048
 _HINT = "`kilotoken doctor --measure` measures it in about a minute; nothing else should run meanwhile."
@@ -63,9 +65,11 @@ def measure_device(
         **outcome.result,
     }
     path = device_file(root)
-    engine = kept_document(path).get("engine") or {}
-    if "overhead" in engine:
-        document["engine"] = engine  # it was not measured again, and is the engine's, not the memory's
+    earlier = kept_document(path)
+    if kept_overhead(earlier):
+        document["engine"] = earlier[
+            "engine"
+        ]  # it was not measured again, and is the engine's, not the memory's
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, document)
     return document
@@ -78,6 +82,14 @@ def kept_document(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}
+
+
+def kept_overhead(document: dict[str, Any]) -> dict[str, float]:
+    """The engine's fitted part of a device's document; empty where it was not measured, or fitted over other steps than the
+    estimate now counts.
+    """
+    engine = document.get("engine") or {}
+    return dict(engine.get("overhead") or {}) if engine.get("steps") == FITTED_STEPS else {}
 
 
 def measured_device(root: Path | None = None, *, with_engine: bool = True) -> Device:
@@ -100,7 +112,7 @@ def measured_device(root: Path | None = None, *, with_engine: bool = True) -> De
 def device_of(document: dict[str, Any]) -> Device:
     """The document of a measurement as a device; its rates are by rows, so that no share of a peak has to be guessed."""
     rates = {int(rows): float(rate) for rows, rate in document["rows_flops_per_s"].items()}
-    overhead = (document.get("engine") or {}).get("overhead")
+    overhead = kept_overhead(document)
     device = Device(
         name=THIS_MACHINE,
         memory_bytes=document["memory_bytes"],

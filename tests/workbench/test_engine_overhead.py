@@ -110,8 +110,9 @@ def test_the_device_comes_first(tmp_path: Path) -> None:
 def test_an_engine_part_of_an_older_form_counts_as_not_measured(root: Path) -> None:
     before = measured_device(root)
     kept = device_file(root)
-    older = json.loads(kept.read_text(encoding="utf-8")) | {"engine": {"step_overhead_s": 0.1}}
-    kept.write_text(json.dumps(older), encoding="utf-8")
-    assert measured_device(root) == before
-    again = measure_device(say=lambda _: None, root=root, run=said_by(Outcome(result=RESULT)), now=NOW)
-    assert "engine" not in again
+    for engine in ({"step_overhead_s": 0.1}, {"overhead": {"step_s": 0.1}}):
+        older = json.loads(kept.read_text(encoding="utf-8")) | {"engine": engine}
+        kept.write_text(json.dumps(older), encoding="utf-8")
+        assert measured_device(root) == before
+        again = measure_device(say=lambda _: None, root=root, run=said_by(Outcome(result=RESULT)), now=NOW)
+        assert "engine" not in again
