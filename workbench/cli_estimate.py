@@ -67,8 +67,8 @@ def estimate(
         typer.Option(metavar="MODEL", help="A larger model on the same devices that answers the rest."),
     ] = None,
     share: Annotated[
-        float, typer.Option(help="Share of the tokens that MODEL answers, with --route-to.")
-    ] = 0.5,
+        float | None, typer.Option(help="Share of the tokens that MODEL answers, with --route-to.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show what the estimate rests on.")] = False,
     runs: Annotated[Path, typer.Option(help="Runs in which to look for measurements of the same.")] = Path(
         "runs"
@@ -94,6 +94,14 @@ def estimate(
             f"{lacking} is missing.",
             hint="For example `kilotoken estimate smollm2-135m-instruct --device H100-SXM`; `kilotoken devices` lists devices.",
         )
+    if (route_to is None) is not (share is None):
+        raise ConfigError(
+            "--route-to and --share belong together.", hint="For example --route-to MODEL --share 0.7."
+        )
+    if training_devices is not None and training_tokens is None:
+        raise ConfigError(
+            "--training-devices needs --training-tokens.", hint="For example --training-tokens 15e12."
+        )
     from workbench.estimate_beside import measured_beside
 
     options = EstimateOptions(
@@ -106,7 +114,7 @@ def estimate(
     asked, document = _estimated(model, device, options, price_words, slo)
     document["measured"] = measured_beside(runs, model, asked)
     document["routing"] = None
-    if route_to is not None:
+    if route_to is not None and share is not None:
         from workbench.estimate_routing import routing
 
         alone = replace(options, speculation=None, training_tokens=None)

@@ -31,6 +31,7 @@ def routing(small: Document, large: Document, share: float) -> Document:
             "cascaded_usd_per_1k": cascaded_usd_per_1k(share, *asked),
             "least_share_for_a_cascade": least_share_for_a_cascade(*asked),
             "large_fits": large["memory"]["fits"],
+            "notes": [note for note in large["notes"] if note not in small["notes"]],
         }
     except ValueError as error:
         raise ConfigError(f"--share: {error}.") from error

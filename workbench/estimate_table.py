@@ -33,7 +33,9 @@ def estimate_table(document: Document, *, explain: bool) -> Group:
     if document["measured"]["cells"]:
         parts.append(_beside(document["measured"]))
     parts += [Text(f"  {said}") for said in _further(document)]
-    notes = (*document["notes"], *document["measured"]["skipped"])
+    routed = document.get("routing") or {"notes": ()}
+    of_large = (f"{routed['large']}: {note}" for note in routed["notes"])
+    notes = (*document["notes"], *of_large, *document["measured"]["skipped"])
     parts += [Text(f"  {note}", style="dim") for note in notes]
     device = document["device"]
     parts.append(Text(f"  {device['name']}: {device['source']}, as of {device['as_of']}", style="dim"))

@@ -86,7 +86,7 @@ def sequences_per_part(placed: Placement, batch: float) -> float:
     """Sequences of a replica's batch that go through its pipeline stages together: there are as many parts as stages, or as
     sequences, if fewer.
     """
-    return batch / min(placed.pipeline, max(1, int(batch)))
+    return max(min(1.0, batch), batch / placed.pipeline)
 
 
 def _step(placed: Placement, rows: float, moved_bytes: float, flops: float, sequences: float) -> StepTime:

@@ -77,13 +77,16 @@ def test_a_router_between_two_estimates(llama: Path, tmp_path: Path) -> None:
     document = estimated(*asked)
     said, own = document["routing"], document["cost"]["usd_per_1k_output_tokens"]
     large = estimated(llama, *ON, "--usd-per-hour", 3.6)["cost"]["usd_per_1k_output_tokens"]
+    assert said["notes"] == []
     assert said["large_usd_per_1k"] == pytest.approx(large)
     assert said["routed_usd_per_1k"] == pytest.approx(0.7 * own + 0.3 * large)
     assert said["cascaded_usd_per_1k"] == pytest.approx(own + 0.3 * large)
     assert "a cascade pays from a share of" in table(*asked)
-    assert "there is no price" in refused(small, *ON, "--route-to", llama)
+    assert "there is no price" in refused(small, *ON, "--route-to", llama, "--share", 0.5)
     assert "between 0 and 1" in refused(*asked[:-1], 1.5)
     assert estimated(small, *ON)["routing"] is None
+    for half in (("--route-to", llama), ("--share", 0.5)):
+        assert "belong together" in refused(small, *ON, *half)
 
 
 def test_a_price_is_that_of_the_device(llama: Path) -> None:
@@ -131,3 +134,4 @@ def test_limits_and_amounts_that_cannot_be_are_refused(llama: Path) -> None:
     assert "both must be positive" in refused(llama, *ON, "--training-tokens", 1e9, "--training-devices", 0)
     wrong = refused(llama, *ON, "--training-tokens", 1e9, "--training-flops-share", 0)
     assert "--training-flops-share is a share" in wrong
+    assert "needs --training-tokens" in refused(llama, *ON, "--training-devices", 8)
