@@ -11,7 +11,8 @@ from workbench.catalogue_rows import Row
 from workbench.device_catalogue import DeviceRow, Devices
 from workbench.nearest_names import spelled
 from workbench.price_catalogue import SECTIONS, Prices
-from workbench.price_rows import STALE_AFTER_DAYS, CataloguePrice, PriceRow
+from workbench.price_dates import STALE_AFTER_DAYS
+from workbench.price_rows import CataloguePrice, PriceRow
 
 #: What says of a row that it comes with kilotoken; a user's row says its file.
 PRODUCT = "kilotoken"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -24,6 +24,7 @@ from workbench.config_messages import config_error
 from workbench.loads import LoadSection
 from workbench.losslessness_section import LosslessnessSection
 from workbench.pairs import BudgetSection, PairsSection
+from workbench.price_dates import refuse_future
 from workbench.strict_yaml import parse_yaml, read_yaml
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -45,7 +46,7 @@ class PriceSection(Section):
     source: Annotated[str, Field(min_length=1)]
     """Where the amount comes from: a price page, an invoice, or 'declared for this example'."""
     as_of: Annotated[date, BeforeValidator(_as_date)]
-    """Day on which the source said so (YYYY-MM-DD). No dollars without a date."""
+    """Day on which the source said so (YYYY-MM-DD), not after today. No dollars without a date."""
 
     @model_validator(mode="before")
     @classmethod
@@ -315,7 +316,10 @@ def load_experiment(path: Path) -> Experiment:
     Raises:
         ConfigError: saying what is wrong, what is allowed, what to do.
     """
-    return _checked(read_yaml(path), str(path))
+    experiment = _checked(read_yaml(path), str(path))
+    # Not of recorded runs: they stay readable where a clock is wrong.
+    refuse_future(f"{path}: price", experiment.price.as_of, datetime.now(UTC).date())
+    return experiment
 
 
 def parse_experiment(text: str, *, origin: str) -> Experiment:

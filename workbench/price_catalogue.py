@@ -13,6 +13,7 @@ from workbench.catalogue_files import DEVICES, PRICES, user_file, user_text
 from workbench.catalogue_rows import rows_of
 from workbench.device_catalogue import Devices, load_devices
 from workbench.nearest_names import nearest_sentence, spelled
+from workbench.price_dates import refuse_future
 from workbench.price_rows import ApiListPrice, CataloguePrice, ElectricityTariff, FacilityPue, PriceRow
 
 SECTIONS: dict[str, type[PriceRow]] = {
@@ -116,11 +117,7 @@ def price_named(
 def _checked(text: str, origin: str, today: date, devices: Devices) -> dict[str, PriceRow]:
     rows = rows_of(text, SECTIONS, origin=origin, hint=PRICES.hint)
     for name, row in rows.items():
-        if row.as_of > today:
-            raise ConfigError(
-                f"{origin}: {name} is of {row.as_of}, which is after today ({today}).",
-                hint="Correct as_of, or the clock of this machine.",
-            )
+        refuse_future(f"{origin}: {name}", row.as_of, today)
         if isinstance(row, CataloguePrice) and row.device is not None:
             rows[name] = row.model_copy(update={"device": _known(row.device, f"{origin}: {name}", devices)})
     return rows

@@ -9,9 +9,8 @@ from pydantic import Field
 
 from accounting.prices import Price
 from workbench.catalogue_rows import Amount, Row, Words
+from workbench.price_dates import age_warning
 
-#: Days after which a price warns: prices of this market move within months.
-STALE_AFTER_DAYS = 180
 NOT_STATED = "not stated"
 
 
@@ -29,13 +28,7 @@ class PriceRow(Row):
 
     def age_warning(self, today: date) -> str | None:
         """What to tell a user whose price is older than 180 days; None for a younger one."""
-        age = self.age_days(today)
-        if age <= STALE_AFTER_DAYS:
-            return None
-        return (
-            f"{self.id} is of {self.as_of}, {age} days ago, and prices change within months: look it up again "
-            f"({self.source})."
-        )
+        return age_warning(self.id, self.as_of, self.source, today)
 
 
 class CataloguePrice(PriceRow):

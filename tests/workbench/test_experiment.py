@@ -191,3 +191,12 @@ def test_the_schema_refuses_what_the_loader_refuses() -> None:
     wrong = json.loads(json.dumps(parse_yaml(changed("workloads:", "worklods:"), origin="x"), default=str))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, experiment_schema())
+
+
+def test_a_price_of_tomorrow_is_refused_in_the_words_of_the_catalogue(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(changed("2026-11-22", "2999-01-01"))
+    with pytest.raises(ConfigError) as refused:
+        load_experiment(path)
+    assert refused.value.message.startswith(f"{path}: price is of 2999-01-01, which is after today (")
+    assert parse_experiment(path.read_text(), origin="a recorded run").name == "good"
