@@ -1,6 +1,7 @@
 """Dollars per token: the price of the held time divided by what it delivered.
 
-Allocation basis: every second of the window is paid for, busy or not. Rent already contains electricity.
+Allocation basis: every second of the window is paid for, busy or not. Rent already contains electricity. Measured runs,
+re-priced ones and estimates all divide in `usd_per_1k_in`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ def usd_per_1k_tokens(price: Price, window_s: float, tokens: float) -> Measured:
         raise ValueError(f"a window of {window_s} s with {tokens} tokens has no cost")
     if tokens == 0:
         return not_measured("no tokens were delivered in the window")
-    return measured(price.usd_per_s * window_s / tokens * 1000.0)
+    return measured(usd_per_1k_in(price.usd_per_s, window_s, tokens))
+
+
+def usd_per_1k_in(usd_per_s: float, seconds: float, tokens: float) -> float:
+    """Cost of 1000 tokens of so many in so many seconds: the one division that every cost per token comes from."""
+    return usd_per_s * seconds / tokens * 1000.0
 
 
 def per_million(usd_per_1k: float) -> float:

@@ -1,8 +1,11 @@
-"""What holding a box costs: rented, or bought and fed. An hour costs a fixed part, and more while it is busy.
+"""What holding a box costs: rented or bought, and fed. An hour costs a fixed part, and more while it is busy.
 
-Rent already contains electricity, so that nothing is added to it. A bought box costs its price spread over calendar hours,
-idle watts whether it works or not, and what it draws above them while it does. The duty cycle, the share of calendar
-hours in which it does this work, divides once, at the end.
+Rent contains electricity unless it is said to come on top. A bought box costs its price spread over calendar hours. Where
+electricity is paid for, idle watts are paid whether the box works or not, and what it draws above them while it does.
+
+The duty cycle is the share of calendar hours in which the box is busy with this work, its starts included; the start-up
+share is the share of calendar hours that go into starts. Hours of work are what remains: their difference divides once, at
+the end.
 """
 
 from __future__ import annotations
@@ -10,10 +13,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from accounting.electricity import usd_per_hour_of_watts
+from accounting.cost import usd_per_1k_in
+from accounting.electricity import LEAST_PUE, usd_per_hour_of_watts
 
 #: 365.25 days.
 HOURS_PER_YEAR = 8766.0
+#: Name of what is drawn in every hour, busy or not.
+IDLE_PART = "electricity, idle"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +39,23 @@ class Holding:
         Raises:
             ValueError: for a duty cycle outside (0, 1].
         """
-        _check_duty(duty_cycle)
+        if not 0 < duty_cycle <= 1:
+            raise ValueError(f"a duty cycle is a share above 0 and at most 1, not {duty_cycle}")
         return self.fixed_usd_per_hour + duty_cycle * self.busy_usd_per_hour
 
-    def usd_per_busy_hour(self, duty_cycle: float) -> float:
-        """Cost of an hour of work: the calendar's hours, divided among those that are busy.
+    def usd_per_hour_of_work(self, duty_cycle: float, start_up_share: float = 0.0) -> float:
+        """Cost of an hour in which tokens come: the calendar's hours, divided among those busy and not starting.
 
         Raises:
-            ValueError: for a duty cycle outside (0, 1].
+            ValueError: for a duty cycle outside (0, 1], or starts that leave nothing of it.
         """
-        return self.usd_per_calendar_hour(duty_cycle) / duty_cycle
+        calendar = self.usd_per_calendar_hour(duty_cycle)
+        if not 0 <= start_up_share < duty_cycle:
+            raise ValueError(
+                f"starts take {start_up_share * 24:.3g} hours of a day, and the box is busy {duty_cycle * 24:.3g}, starts "
+                "included: they must leave some of it, and cannot be less than none"
+            )
+        return calendar / (duty_cycle - start_up_share)
 
 
 def rented(usd_per_hour: float) -> Holding:
@@ -52,51 +65,54 @@ def rented(usd_per_hour: float) -> Holding:
         ValueError: if the rent is not positive.
     """
     _check_amount("rent", usd_per_hour)
-    return Holding(fixed_usd_per_hour=usd_per_hour, busy_usd_per_hour=0.0, parts=(("rent", usd_per_hour),))
+    return _held("rent", usd_per_hour)
 
 
-def bought(
-    usd: float, years: float, *, busy_watts: float, idle_watts: float, usd_per_kwh: float, pue: float = 1.0
-) -> Holding:
-    """A box bought for `usd`, worth nothing after `years`, at a tariff.
+def bought(usd: float, years: float) -> Holding:
+    """A box bought for `usd`, worth nothing after `years`; its electricity comes on top: `with_electricity`.
 
     Raises:
-        ValueError: if price or life is not positive, or it draws less busy than idle.
+        ValueError: if price or life is not positive.
     """
     _check_amount("price", usd)
     _check_amount("life in years", years)
+    return _held("purchase", usd / (years * HOURS_PER_YEAR))
+
+
+def with_electricity(
+    box: Holding, *, busy_watts: float, idle_watts: float, usd_per_kwh: float, pue: float = LEAST_PUE
+) -> Holding:
+    """The same box, and what it draws on top, at a tariff.
+
+    Raises:
+        ValueError: if it draws less busy than idle, or for a tariff or a PUE that is none.
+    """
     if not 0 <= idle_watts <= busy_watts:
         raise ValueError(f"a box draws at least as much busy ({busy_watts} W) as idle ({idle_watts} W)")
-    capital = usd / (years * HOURS_PER_YEAR)
     idle = usd_per_hour_of_watts(idle_watts, usd_per_kwh, pue)
-    busy = usd_per_hour_of_watts(busy_watts - idle_watts, usd_per_kwh, pue)
+    more = usd_per_hour_of_watts(busy_watts - idle_watts, usd_per_kwh, pue)
     return Holding(
-        fixed_usd_per_hour=capital + idle,
-        busy_usd_per_hour=busy,
-        parts=(("purchase", capital), ("electricity, idle", idle), ("electricity, more when busy", busy)),
+        fixed_usd_per_hour=box.fixed_usd_per_hour + idle,
+        busy_usd_per_hour=box.busy_usd_per_hour + more,
+        parts=(*box.parts, (IDLE_PART, idle), ("electricity, more when busy", more)),
     )
 
 
 def usd_per_1k(
     holding: Holding, tokens_per_s: float, *, duty_cycle: float = 1.0, start_up_share: float = 0.0
 ) -> float:
-    """USD per 1000 tokens of a box that gives so many a second while it is busy.
-
-    `start_up_share`: of the held hours that go into starting; they are paid for and give nothing.
+    """USD per 1000 tokens of a box that gives so many a second in its hours of work.
 
     Raises:
         ValueError: if the rate is not positive, or a share is out of its range.
     """
     _check_amount("token rate", tokens_per_s)
-    if not 0 <= start_up_share < 1:
-        raise ValueError(f"a start-up share is at least 0 and below 1, not {start_up_share}")
-    busy_hour = holding.usd_per_busy_hour(duty_cycle)
-    return busy_hour / 3600.0 / tokens_per_s * 1000.0 / (1.0 - start_up_share)
+    hour = holding.usd_per_hour_of_work(duty_cycle, start_up_share)
+    return usd_per_1k_in(hour / 3600.0, 1.0, tokens_per_s)
 
 
-def _check_duty(duty_cycle: float) -> None:
-    if not 0 < duty_cycle <= 1:
-        raise ValueError(f"a duty cycle is a share above 0 and at most 1, not {duty_cycle}")
+def _held(part: str, usd_per_hour: float) -> Holding:
+    return Holding(fixed_usd_per_hour=usd_per_hour, busy_usd_per_hour=0.0, parts=((part, usd_per_hour),))
 
 
 def _check_amount(name: str, amount: float) -> None:

@@ -56,6 +56,23 @@ class Prices:
         near = nearest_sentence(name, {row.id: self._spellings(row) for row in self.of(CataloguePrice)})
         raise ConfigError(f"There is no price {name!r}{near}.", hint=_HINT)
 
+    def row_of(self, kind: type[T], name: str) -> T:
+        """The row of that id in one section: a tariff, a PUE, an API's price.
+
+        Raises:
+            ConfigError: with the nearest names, or the section that the name is of.
+        """
+        found = self.rows.get(spelled(name))
+        if isinstance(found, kind):
+            return found
+        section = next(word for word, model in SECTIONS.items() if model is kind)
+        if found is not None:
+            raise ConfigError(
+                f"{found.id} is a row of [[{_section(found)}]], not of [[{section}]].", hint=_HINT
+            )
+        near = nearest_sentence(name, {row.id: (row.id,) for row in self.of(kind)})
+        raise ConfigError(f"There is no row {name!r} in [[{section}]]{near}.", hint=_HINT)
+
     def _only_offer(self, name: str, device: str) -> CataloguePrice:
         offers = [row for row in self.of(CataloguePrice) if row.device == device]
         if not offers:

@@ -15,7 +15,7 @@ DASH = "–"
 _INPUTS = {
     "output_tokens_per_s": "output tokens/s", "duty_cycle": "duty cycle", "usd_per_hour": "$ per hour",
     "purchase_usd": "purchase price", "years": "years of life", "usd_per_kwh": "$ per kWh", "pue": "PUE",
-    "busy_watts": "watts when busy", "idle_watts": "watts when idle",
+    "busy_watts": "watts when busy", "idle_watts": "watts when idle", "start_up_share": "time in starts",
 }  # fmt: skip
 
 
@@ -35,21 +35,29 @@ def price_table(document: Document) -> Group:
     ]
     parts += [Text(row["sentence"]) for row in document["break_even"]]
     parts += [Text(_routed(row)) for row in document["routing"]]
-    if electricity := document["terms"]["electricity"]:
-        parts.append(Text(f"  electricity: {electricity}", style="dim"))
+    parts += [Text(note) for note in document["notes"]]
     parts.append(_sensitivity(document["sensitivity"]))
-    parts.append(
-        Text(f"  price: {document['terms']['source']}, as of {document['terms']['as_of']}", style="dim")
-    )
+    parts.append(Text(f"  electricity: {document['terms']['electricity']}", style="dim"))
+    parts += [
+        Text(f"  {one['what']}: {one['amount']}, {one['source']}, as of {one['as_of']}", style="dim")
+        for one in document["terms"]["sources"]
+    ]
     return Group(*parts)
 
 
 def _terms(terms: Document) -> str:
     by_part = ", ".join(f"{name} {usd:.4g}" for name, usd in terms["usd_per_hour_by_part"].items())
-    starts = f", {terms['starts_per_day']:g} starts a day" if terms["starts_per_day"] else ""
+    of = f" ({terms['of']}, the cheapest)" if terms["of"] else ""
+    return f"$ per hour{of}: {by_part}; {_hours(terms)}: {terms['usd_per_hour_of_work']:.4g} $ for each hour of work"
+
+
+def _hours(terms: Document) -> str:
+    duty = f"duty cycle {terms['duty_cycle']:.0%}"
+    if not terms["starts_per_day"]:
+        return duty
     return (
-        f"$ per hour: {by_part}; duty cycle {terms['duty_cycle']:.0%}{starts}: {terms['usd_per_busy_hour']:.4g} $ for each "
-        "hour of work"
+        f"{duty}, of which {terms['starts_per_day']:g} starts a day of {terms['start_up_s']:.0f} s take "
+        f"{terms['start_up_share'] * 24:.2g} h"
     )
 
 
@@ -95,10 +103,12 @@ def _routed(row: Document) -> str:
         else f"asking the small one first and the large one again costs {row['cascaded_usd_per_1k']:.4g} $ and pays from "
         f"{least:.1%} answered well"
     )
+    starts = f", {row['starts_per_day']:g} starts a day" if row["starts_per_day"] else ""
     return (
         f"{row['share']:.0%} answered by {row['arm']} ({row['workload']}, {row['load']}), the rest by {row['large']}: "
         f"{row['routed_usd_per_1k']:.4g} $ per 1k output tokens, against {row['small_usd_per_1k']:.4g} and "
-        f"{row['large_usd_per_1k']:.4g} alone; {cascade}."
+        f"{row['large_usd_per_1k']:.4g} alone; {cascade}. Both are held all "
+        f"day, busy {row['duty_cycle']:.0%} of it{starts}."
     )
 
 

@@ -1,29 +1,31 @@
-"""A finished run at another price: rented otherwise, or bought; at another duty cycle or tariff. Measures x holding, no server.
+"""A finished run on other terms: rented otherwise, or bought; at another duty cycle or tariff. Measures x holding, no server.
 
-Only cells whose throughput is valid are priced. The cells of one arm, workload and load are put together: their tokens over
-their seconds.
+The valid cells of one arm, workload and load are put together: their tokens over their seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accounting.break_even import BreakEven, break_even
 from accounting.cost import per_million, slo_cost
 from accounting.holding import Holding, usd_per_1k
 from accounting.missing import Measured, measured, not_measured
-from accounting.sensitivity import sensitivity
 from accounting.token_shares import TokenTimes, WindowWork, fit_token_times, token_shares
 from workbench.loads import load_of
 
 Row = dict[str, Any]
+Weighed = list[tuple[float | None, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Valid cells of one arm, workload and load, put together. Tokens and seconds of their windows."""
+    """Valid cells of one arm, workload and load, put together. Tokens and seconds of their windows.
+
+    `watts`: mean over the windows that measured them, `watts_cells` of them, None where none did; `covers`: whose they are.
+    Tokens of prompts are None where not every cell counted them.
+    """
 
     arm: str
     workload: str
@@ -31,9 +33,14 @@ class Place:
     cells: int
     window_s: float
     output_tokens: float
+    prompt_tokens: float | None
+    cached_prompt_tokens: float | None
     requests: int
     slo_token_share: float | None
     busy_share: float | None
+    watts: float | None
+    watts_cells: int
+    covers: tuple[str, ...]
     work: WindowWork | None
 
     @property
@@ -41,40 +48,52 @@ class Place:
         """Output tokens a second of the windows."""
         return self.output_tokens / self.window_s
 
+    @property
+    def words(self) -> str:
+        """How sentences name it."""
+        return f"{self.arm} on {self.workload} at {self.load}"
 
-def places(cells: Sequence[Row]) -> list[Place]:
+
+def places(cells: Iterable[Row]) -> list[Place]:
     """Put valid cells together, in the order of their first appearance."""
     grouped: dict[tuple[str, str, str], list[Row]] = {}
     for cell in cells:
-        if cell["verdict"]["throughput"] == "valid" and cell["output_tokens"]:
-            grouped.setdefault((cell["arm"], cell["workload"], load_of(cell)), []).append(cell)
+        grouped.setdefault((cell["arm"], cell["workload"], load_of(cell)), []).append(cell)
     return [_place(key, group) for key, group in grouped.items()]
 
 
 def _place(key: tuple[str, str, str], group: list[Row]) -> Place:
-    window_s = sum(cell["window_s"] for cell in group)
-    tokens = float(sum(cell["output_tokens"] for cell in group))
     works = [_work(cell) for cell in group]
+    metered = [cell for cell in group if (cell.get("energy") or {}).get("watts") is not None]
+    covered = dict.fromkeys(" and ".join(cell["energy"].get("covers", [])) for cell in metered)
     return Place(
         arm=key[0],
         workload=key[1],
         load=key[2],
         cells=len(group),
-        window_s=window_s,
-        output_tokens=tokens,
+        window_s=sum(cell["window_s"] for cell in group),
+        output_tokens=float(sum(cell["output_tokens"] for cell in group)),
+        prompt_tokens=_sum([cell.get("prompt_tokens") for cell in group]),
+        cached_prompt_tokens=_sum([cell.get("cached_prompt_tokens") for cell in group]),
         requests=sum(cell["requests"] for cell in group),
-        slo_token_share=_weighted(
-            [(cell["slo_token_share"]["value"], cell["output_tokens"]) for cell in group]
-        ),
-        busy_share=_weighted([(cell["busy_share"], cell["window_s"]) for cell in group]),
+        slo_token_share=_mean([(cell["slo_token_share"]["value"], cell["output_tokens"]) for cell in group]),
+        busy_share=_mean([(cell.get("busy_share"), cell["window_s"]) for cell in group]),
+        watts=_mean([(cell["energy"]["watts"], cell["window_s"]) for cell in metered]),
+        watts_cells=len(metered),
+        covers=tuple(words for words in covered if words),
         work=_sum_of_work([work for work in works if work is not None]) if all(works) else None,
     )
 
 
-def _weighted(values: list[tuple[float | None, float]]) -> float | None:
-    if any(value is None for value, _ in values):
+def _mean(values: Weighed) -> float | None:
+    """Weighted; None without values, or where one is not known."""
+    if not values or any(value is None for value, _ in values):
         return None
     return sum(value * weight for value, weight in values if value is not None) / sum(w for _, w in values)
+
+
+def _sum(values: list[float | None]) -> float | None:
+    return None if None in values else float(sum(value for value in values if value is not None))
 
 
 def _work(cell: Row) -> WindowWork | None:
@@ -104,12 +123,10 @@ def _sum_of_work(works: list[WindowWork]) -> WindowWork:
 
 
 def token_times(cells: Sequence[Row], arm: str) -> TokenTimes | str:
-    """What each kind of token takes on one arm's server, or why that cannot be told."""
-    valid = [
-        c for c in cells if c["arm"] == arm and c["verdict"]["throughput"] == "valid" and c["output_tokens"]
-    ]
-    works = [work for work in map(_work, valid) if work is not None]
-    if len(works) < len(valid):
+    """What each kind of token takes on one arm's server, by its valid cells, or why that cannot be told."""
+    own = [cell for cell in cells if cell["arm"] == arm]
+    works = [work for work in map(_work, own) if work is not None]
+    if len(works) < len(own):
         return "not every cell says how many steps the engine took (an older run, or a server that does not count them)"
     try:
         return fit_token_times(works)
@@ -118,22 +135,17 @@ def token_times(cells: Sequence[Row], arm: str) -> TokenTimes | str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """On what terms a run is priced. `holding`: of the whole box."""
+class Hours:
+    """How the hours of a day are used: shares of calendar hours that are busy, and of these that go into starts."""
 
-    holding: Holding
     duty_cycle: float
-    start_up_share: float
-    source: str
-    as_of: str
+    start_up_share: float = 0.0
 
 
-def priced_place(place: Place, terms: Terms, times: TokenTimes | str) -> Row:
-    """One place at these terms: allocation and usage basis, shares, per request."""
-    full = usd_per_1k(terms.holding, place.tokens_per_s)
-    allocated = usd_per_1k(
-        terms.holding, place.tokens_per_s, duty_cycle=terms.duty_cycle, start_up_share=terms.start_up_share
-    )
+def priced_place(place: Place, holding: Holding, hours: Hours, times: TokenTimes | str) -> Row:
+    """One place on these terms: allocation and usage basis, shares, per request."""
+    full = usd_per_1k(holding, place.tokens_per_s)
+    allocated = cost_of(place, holding, hours)
     within = slo_cost(measured(allocated), _slo_token_share(place))
     return {
         "arm": place.arm,
@@ -141,6 +153,7 @@ def priced_place(place: Place, terms: Terms, times: TokenTimes | str) -> Row:
         "load": place.load,
         "cells": place.cells,
         "output_tokens_per_s": place.tokens_per_s,
+        "usd_per_hour_of_work": holding.usd_per_hour_of_work(hours.duty_cycle, hours.start_up_share),
         "usd_per_1k_output_tokens": allocated,
         "usd_per_1m_output_tokens": per_million(allocated),
         "usd_per_1k_slo_output_tokens": within.value,
@@ -151,6 +164,13 @@ def priced_place(place: Place, terms: Terms, times: TokenTimes | str) -> Row:
         "shares": _shares(place, times),
         "reason": within.reason or None,
     }
+
+
+def cost_of(place: Place, holding: Holding, hours: Hours) -> float:
+    """USD per 1000 output tokens of a place, on the allocation basis."""
+    return usd_per_1k(
+        holding, place.tokens_per_s, duty_cycle=hours.duty_cycle, start_up_share=hours.start_up_share
+    )
 
 
 def _slo_token_share(place: Place) -> Measured:
@@ -169,31 +189,3 @@ def _shares(place: Place, times: TokenTimes | str) -> Row:
     except ValueError as error:
         return {**nothing, "reason": f"not measured, because {error}"}
     return {"input": found.input, "cached_input": found.cached_input, "output": found.output, "reason": None}
-
-
-def break_even_of(place: Place, holding: Holding, elsewhere_usd_per_1k: float, elsewhere: str) -> Row:
-    """From which duty cycle on this place's box is cheaper than tokens elsewhere, with the sentence."""
-    found = break_even(holding, place.tokens_per_s, elsewhere_usd_per_1k)
-    return {
-        "arm": place.arm, "workload": place.workload, "load": place.load, "elsewhere": elsewhere,
-        "elsewhere_usd_per_1k": elsewhere_usd_per_1k, "duty_cycle": found.duty_cycle,
-        "sentence": break_even_sentence(found, f"{place.arm} on {place.workload} at {place.load}", elsewhere),
-    }  # fmt: skip
-
-
-def break_even_sentence(found: BreakEven, who: str, elsewhere: str) -> str:
-    """What a person wants to hear."""
-    prices = f"{found.full_usd_per_1k:.4g} against {found.elsewhere_usd_per_1k:.4g} $ per 1k output tokens"
-    if found.duty_cycle is None:
-        return f"{who} is dearer than {elsewhere} even if it is always busy ({prices})."
-    hours = found.duty_cycle * 24
-    return (
-        f"{who} is cheaper than {elsewhere} from a duty cycle of {found.duty_cycle:.1%} on, {hours:.1f} busy hours a day "
-        f"(always busy: {prices})."
-    )
-
-
-def sensitivity_of(place: Place, answer_inputs: Row, cost: Any) -> list[Row]:
-    """How far the cost of one place moves with each input by a fifth, the strongest first."""
-    found = sensitivity(cost, {"output_tokens_per_s": place.tokens_per_s, **answer_inputs})
-    return [{"input": one.name, "lower": one.lower, "higher": one.higher} for one in found]

@@ -162,8 +162,19 @@ class RunDirectory:
 
     @property
     def experiment_text(self) -> str:
-        """The experiment as it was given."""
-        return (self.path / "experiment.yaml").read_text(encoding="utf-8")
+        """The experiment as it was given.
+
+        Raises:
+            RunError: if the file is missing or cannot be read.
+        """
+        path = self.path / "experiment.yaml"
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(
+                f"{path} cannot be read: {error}.",
+                hint="A run keeps the question it was asked there; put the file that it was started with back.",
+            ) from error
 
     def experiment(self) -> Experiment:
         """The experiment of this run."""

@@ -2,98 +2,36 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from workbench.cli import app
-from workbench.experiment import parse_experiment
-from workbench.plan import make_plan
-from workbench.run_directory import RunDirectory, write_json
+from tests.workbench.priced_runs import (
+    OUTPUT_S,
+    PREFILL_S,
+    Cell,
+    Make,
+    asked,
+    maker,
+    place,
+    priced,
+    prompt_tokens,
+    shown,
+)
 
-TEXT = """
-name: priced
-server: {{model: fake-model, engine: {{device: fake}}}}
-arms:
-  plain: {{}}
-  slow: {{batching: {{max_num_seqs: 7}}}}
-workloads: [chat]
-loads: {{streams: [2, 4, 8, 16]}}
-repeats: 2
-price: {{usd_per_hour: {usd}, source: declared for a test, as_of: 2026-11-22}}
-"""
-#: Seconds of a step, and of each prefilled and generated token in it.
-STEP_S, PREFILL_S, OUTPUT_S = 0.004, 0.0002, 0.001
-Make = Callable[..., Path]
-
-
-def prompt_tokens(streams: int, repeat: int) -> float:
-    """Odd enough that windows differ: long prompts at few streams in one repeat, short ones at many in the other."""
-    return 700.0 * streams if repeat == 1 else 90_000.0 / streams
-
-
-def cached_tokens(streams: int, repeat: int) -> float:
-    return 60.0 * streams if repeat == 1 else 1000.0
-
-
-def cell(arm: str, repeat: int, streams: int, verdict: str, watts: float | None) -> dict[str, Any]:
-    """A window of a server whose steps take as long as their tokens say; the other arm is half as fast."""
-    output, prompts, slower = 1000.0 * streams, prompt_tokens(streams, repeat), 2.0 if arm == "slow" else 1.0
-    steps = output / streams
-    window_s = (
-        steps * STEP_S + (prompts - cached_tokens(streams, repeat)) * PREFILL_S + output * OUTPUT_S
-    ) * slower
-    return {
-        "arm": arm, "workload": "chat", "streams": streams, "load": f"{streams} streams", "repeat": repeat,
-        "block": f"r{repeat}-{arm}", "window_s": window_s, "output_tokens": output, "requests": 50,
-        "output_tokens_per_s": output / window_s, "prompt_tokens": prompts, "cached_prompt_tokens": cached_tokens(streams, repeat),
-        "engine_steps": steps, "slo_token_share": {"value": 0.8, "reason": None}, "busy_share": 1.0,
-        "energy": {"watts": watts, "covers": ["GPU boards"]}, "verdict": {"throughput": verdict},
-    }  # fmt: skip
+API = ("--api-usd-per-1m-output", "10", "--api-usd-per-1m-input", "0")
+BOX = ("--buy-usd", "87660", "--years", "10", "--usd-per-kwh", "0.10")
 
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Make:
-    def make(
-        name: str = "run", *, usd: float = 3.6, verdict: str = "valid", watts: float | None = None
-    ) -> Path:
-        text = TEXT.format(usd=usd)
-        plan = make_plan(parse_experiment(text, origin="test"))
-        run = RunDirectory.create(tmp_path / name, text, plan, {})
-        for block in plan.blocks:
-            run.next_attempt(block).write_status("finished", startup_s=60.0)
-        cells = [
-            cell(arm, repeat, streams, verdict, watts)
-            for repeat in (1, 2)
-            for arm in ("plain", "slow")
-            for streams in (2, 4, 8, 16)
-        ]
-        write_json(run.path / "measures.json", {"cells": cells, "pooled": []})
-        return run.path
-
-    return make
+    return maker(tmp_path)
 
 
-def priced(path: Path, *rest: str) -> dict[str, Any]:
-    done = CliRunner().invoke(app, ["price", str(path), "--json", *rest])
-    assert done.exit_code == 0, done.output
-    document: dict[str, Any] = json.loads(done.stdout)
-    return document
-
-
-def refused(path: Path, *rest: str) -> str:
-    done = CliRunner().invoke(app, ["price", str(path), *rest], catch_exceptions=True)
-    assert done.exit_code != 0, done.output
-    return str(done.exception)
-
-
-def place(document: dict[str, Any], arm: str = "plain", streams: int = 8) -> dict[str, Any]:
-    (found,) = [p for p in document["places"] if (p["arm"], p["load"]) == (arm, f"{streams} streams")]
-    return dict(found)
+def found(rows: list[dict[str, Any]], load: str) -> dict[str, Any]:
+    (row,) = [row for row in rows if (row["arm"], row["load"]) == ("plain", load)]
+    return row
 
 
 def test_at_the_runs_own_price_nothing_changes(make_run: Make) -> None:
@@ -105,45 +43,112 @@ def test_at_the_runs_own_price_nothing_changes(make_run: Make) -> None:
     assert row["usd_per_request"] == pytest.approx(row["usd_per_1k_output_tokens"] * 8000 / 50 / 1000)
 
 
-def test_another_rent_a_duty_cycle_and_starts_multiply(make_run: Make) -> None:
+def test_another_rent_and_a_duty_cycle_multiply(make_run: Make) -> None:
     run = make_run()
     once = place(priced(run))["usd_per_1k_output_tokens"]
     assert place(priced(run, "--usd-per-hour", "7.2"))["usd_per_1k_output_tokens"] == pytest.approx(2 * once)
     halved = priced(run, "--duty-cycle", "0.5")
     assert place(halved)["usd_per_1k_output_tokens"] == pytest.approx(2 * once)
     assert place(halved)["usd_per_1k_output_tokens_usage_basis"] == pytest.approx(once)
-    starts = priced(run, "--starts-per-day", "144")  # 60 s each: a tenth of the day
+
+
+def test_starts_cost_the_same_in_the_table_the_sentence_and_what_moves_it(make_run: Make) -> None:
+    """144 starts of 60 s are a tenth of the day: of a duty cycle of a half a fifth, of a whole one a tenth."""
+    run = make_run()
+    once = place(priced(run))["usd_per_1k_output_tokens"]
+    starts = priced(run, "--starts-per-day", "144")
     assert starts["terms"]["start_up_share"] == pytest.approx(0.1)
     assert place(starts)["usd_per_1k_output_tokens"] == pytest.approx(once / 0.9)
+    assert place(starts)["usd_per_1k_output_tokens_usage_basis"] == pytest.approx(once), "no request ran"
+    halved = priced(run, "--starts-per-day", "144", "--duty-cycle", "0.5", *API)
+    assert halved["terms"]["usd_per_hour_of_work"] == pytest.approx(3.6 / 0.4)
+    cost = place(halved)["usd_per_1k_output_tokens"]
+    assert cost == pytest.approx(once / 0.4)
+    duty = found(halved["break_even"], "8 streams")["duty_cycle"]
+    assert once / (duty - 0.1) == pytest.approx(0.01), "the API's price, starts paid for"
+    assert "starts included (always busy" in found(halved["break_even"], "8 streams")["sentence"]
+    moved = {one["input"]: one for one in halved["sensitivity"]["inputs"]}
+    assert moved["start_up_share"]["higher"] == pytest.approx(0.4 / 0.38)
+    assert moved["duty_cycle"]["higher"] == pytest.approx(0.4 / 0.5)
+    given = priced(run, "--starts-per-day", "144", "--start-up-s", "120")
+    assert given["terms"]["start_up_share"] == pytest.approx(0.2)
+    assert "of which 144 starts a day of 60 s take 2.4 h" in shown(run, "--starts-per-day", "144")
 
 
 def test_the_same_run_bought_instead_of_rented(make_run: Make) -> None:
-    bill = (
-        "--buy-usd",
-        "87660",
-        "--years",
-        "10",
-        "--usd-per-kwh",
-        "0.10",
-        "--pue",
-        "1.2",
-        "--idle-watts",
-        "1000",
-    )
-    document = priced(make_run(), *bill, "--busy-watts", "3000", "--duty-cycle", "0.5")
-    assert document["terms"]["usd_per_busy_hour"] == pytest.approx(2.48)
+    bill = (*BOX, "--pue", "1.2", "--idle-watts", "1000", "--duty-cycle", "0.5")
+    document = priced(make_run(), *bill, "--busy-watts", "3000")
+    assert document["terms"]["usd_per_hour_of_work"] == pytest.approx(2.48)
     row = place(document)
     assert row["usd_per_1k_output_tokens"] == pytest.approx(2.48 / 3.6 / row["output_tokens_per_s"])
     names = [one["input"] for one in document["sensitivity"]["inputs"]]
     assert set(names) == {
         "output_tokens_per_s", "duty_cycle", "purchase_usd", "years", "usd_per_kwh", "pue", "busy_watts", "idle_watts",
     }  # fmt: skip
-    measured = priced(make_run("metered", watts=3000.0), *bill, "--duty-cycle", "0.5")
-    assert measured["terms"]["usd_per_busy_hour"] == pytest.approx(2.48), "the run's own watts"
-    assert document["terms"]["electricity"] == "3,000 W when busy, as given"
+    measured = priced(make_run("metered", watts=3000.0), *bill)
+    assert measured["terms"]["usd_per_hour_of_work"] == pytest.approx(2.48), "the run's own watts"
+    assert document["terms"]["electricity"] == "3,000 W when busy, as given; 1,000 W when idle, as given"
     assert measured["terms"]["electricity"] == (
-        "3,000 W when busy, as the run measured: GPU boards alone, nothing else in the box"
+        "3,000 W when busy, as the run measured (GPU boards alone, nothing else in the box); 1,000 W when idle, as given"
     )
+
+
+def test_what_electricity_leaves_out_is_said(make_run: Make) -> None:
+    run = make_run(watts=3000.0)
+    said = priced(run, *BOX, "--duty-cycle", "0.3")
+    assert (
+        "idle watts are not given, so that hours without work take none here" in said["terms"]["electricity"]
+    )
+    assert "no PUE, so that the building takes nothing here" in said["terms"]["electricity"]
+    assert set(said["terms"]["usd_per_hour_by_part"]) == {"purchase", "electricity, more when busy"}
+    assert not {"idle_watts", "pue"} & {one["input"] for one in said["sensitivity"]["inputs"]}
+    assert "electricity: contained in the rent" in shown(run)
+
+
+def test_electricity_comes_on_top_of_rent_where_a_tariff_is_given(make_run: Make) -> None:
+    document = priced(make_run(watts=1000.0), "--usd-per-hour", "7.2", "--usd-per-kwh", "0.1", "--pue", "1.5")
+    assert document["terms"]["usd_per_hour_of_work"] == pytest.approx(7.2 + 0.15)
+    assert document["terms"]["electricity"].startswith(
+        "on top of the rent, because a tariff is given; 1,000 W"
+    )
+
+
+def test_each_place_pays_for_its_own_valid_watts(make_run: Make) -> None:
+    """100 W a stream; one invalid cell would tell another story, one valid cell has no watts, 16 streams none at all."""
+
+    def change(one: Cell) -> None:
+        one["energy"]["watts"] = 100.0 * one["streams"] if one["streams"] < 16 else None
+        if (one["streams"], one["repeat"]) == (2, 1):
+            one["energy"]["watts"] = None
+        if (one["streams"], one["repeat"]) == (4, 1):
+            one["energy"]["watts"], one["verdict"] = 9e9, {"throughput": "noisy_host"}
+
+    document = priced(make_run(change=change), *BOX, "--idle-watts", "0", "--pue", "1")
+    for streams in (2, 4, 8):
+        row = place(document, streams=streams)
+        assert row["busy_watts"] == pytest.approx(100.0 * streams)
+        assert row["usd_per_hour_of_work"] == pytest.approx(1.0 + 0.01 * streams)
+    assert (
+        "200 to 800 W when busy, as the run measured, each arm and load its own"
+        in document["terms"]["electricity"]
+    )
+    assert document["terms"]["of"] == "plain on chat at 8 streams"
+    assert document["notes"] == [
+        f"{arm} on chat at 16 streams is not priced: none of its windows measured what the box drew (--busy-watts)."
+        for arm in ("plain", "slow")
+    ]
+
+
+def test_only_repeats_that_count_are_priced(make_run: Make) -> None:
+    """What a pilot measured, and repeats past the number that was fixed, are not compared either."""
+    piloted = make_run("piloted", count="pairs: {pilot: 2, most: 4}")
+    (piloted / "pairs.json").write_text('{"pairs": 1}')
+    measures = (piloted / "measures.json").read_text()
+    (piloted / "measures.json").write_text(measures.replace('"repeat": 2', '"repeat": 3'))
+    assert place(priced(piloted))["cells"] == 1
+    short = make_run("short")
+    (short / "pairs.json").write_text('{"pairs": 1}')
+    assert place(priced(short))["cells"] == 1
 
 
 def test_shares_of_input_and_output_are_found_and_sum_to_one(make_run: Make) -> None:
@@ -156,44 +161,79 @@ def test_shares_of_input_and_output_are_found_and_sum_to_one(make_run: Make) -> 
 
 def test_break_even_with_an_api_and_with_a_bigger_box(make_run: Make) -> None:
     run, bigger = make_run(), make_run("bigger", usd=36.0)
-    document = priced(run, "--api-usd-per-1m-output", "10")
-    (found,) = [b for b in document["break_even"] if (b["arm"], b["load"]) == ("plain", "8 streams")]
-    rate = place(document)["output_tokens_per_s"]
-    assert found["duty_cycle"] == pytest.approx(1.0 / rate / 0.01)
-    assert "is cheaper than the API from a duty cycle of" in found["sentence"]
+    document = priced(run, *API)
+    row = found(document["break_even"], "8 streams")
+    assert row["duty_cycle"] == pytest.approx(1.0 / place(document)["output_tokens_per_s"] / 0.01)
+    assert "is cheaper than the API from a duty cycle of" in row["sentence"]
     against = priced(run, "--against", str(bigger), "--route-share", "0.75")
-    (found,) = [b for b in against["break_even"] if (b["arm"], b["load"]) == ("plain", "16 streams")]
-    assert found["duty_cycle"] == pytest.approx(0.1), "a tenth of the rent at the bigger box's best speed"
-    (routed,) = [r for r in against["routing"] if (r["arm"], r["load"]) == ("plain", "16 streams")]
+    row = found(against["break_even"], "16 streams")
+    assert row["duty_cycle"] == pytest.approx(0.1), "a tenth of the rent at the bigger box's best speed"
+    routed = found(against["routing"], "16 streams")
     small = routed["small_usd_per_1k"]
     assert routed["routed_usd_per_1k"] == pytest.approx(0.75 * small + 0.25 * 10 * small)
     assert routed["least_share_for_a_cascade"] == pytest.approx(0.1)
 
 
-def test_the_table_says_the_terms_the_costs_and_what_moves_them(make_run: Make) -> None:
-    done = CliRunner().invoke(
-        app, ["price", str(make_run()), "--usd-per-hour", "7.2", "--api-usd-per-1m-output", "1e6"]
+def test_two_servers_are_held_on_the_same_terms(make_run: Make) -> None:
+    """Each starts as often as the other, and takes its own time for it."""
+    run, bigger = make_run(), make_run("bigger", usd=36.0, startup_s=120.0)
+    terms = (
+        "--against",
+        str(bigger),
+        "--route-share",
+        "0.75",
+        "--duty-cycle",
+        "0.5",
+        "--starts-per-day",
+        "144",
     )
-    assert done.exit_code == 0, done.output
-    said = " ".join(done.stdout.split())
-    assert "$ per hour: rent 7.2; duty cycle 100%" in said
+    routed = found(priced(run, *terms)["routing"], "16 streams")
+    once = place(priced(run), streams=16)["usd_per_1k_output_tokens"]
+    assert routed["small_usd_per_1k"] == pytest.approx(once / 0.4)
+    assert routed["large_usd_per_1k"] == pytest.approx(10 * once / 0.3)
+    assert "Both are held all day, busy 50% of it, 144 starts a day." in shown(run, *terms)
+
+
+def test_input_is_billed_also_where_steps_are_not_counted(make_run: Make) -> None:
+    run = make_run(change=lambda one: one.update(engine_steps=None))
+    document = priced(
+        run, "--api-usd-per-1m-output", "10", "--api-usd-per-1m-input", "1", "--api-usd-per-1m-cached", "0"
+    )
+    fresh = (prompt_tokens(8, 1) + prompt_tokens(8, 2) - 480 - 1000) / 16_000
+    row = found(document["break_even"], "8 streams")
+    assert row["elsewhere_usd_per_1k"] == pytest.approx((10 + fresh) / 1000)
+
+
+def test_a_workload_that_the_other_run_did_not_measure_is_said(make_run: Make) -> None:
+    def change(one: Cell) -> None:
+        if one["streams"] == 2:
+            one["workload"] = "copy"
+
+    document = priced(make_run(change=change), "--against", str(bigger := make_run("bigger")))
+    assert document["notes"] == [f"{bigger} has no valid cell of copy: nothing is compared on it."]
+
+
+def test_the_table_says_the_terms_the_costs_and_what_moves_them(make_run: Make) -> None:
+    run = make_run()
+    said = shown(run, "--usd-per-hour", "7.2", *API)
+    assert "$ per hour: rent 7.2; duty cycle 100%: 7.2 $ for each hour of work" in said
     assert "is cheaper than the API from a duty cycle of" in said
     assert "output tokens/s" in said
-    assert max(map(len, done.stdout.splitlines())) <= 150
+    assert "rent: 7.2 $ per hour, given on the command line, as of 20" in said
+    assert (
+        "API: 10 $ per 1M output tokens, 0 $ per 1M input, cached input as input, given on the command line"
+        in said
+    )
+    lines = asked(run, "--usd-per-hour", "7.2", *API).stdout.splitlines()
+    assert max(map(len, lines)) <= 150
 
 
-def test_what_cannot_be_priced_is_refused(make_run: Make) -> None:
-    run = make_run()
-    assert "positive number" in refused(run, "--usd-per-hour", "0")
-    assert "positive number" in refused(run, "--usd-per-hour=-1")
-    assert "a duty cycle is a share" in refused(run, "--duty-cycle", "1.5")
-    assert "two prices" in refused(run, "--usd-per-hour", "1", "--price", "aws-p5-h100")
-    assert "rented or bought" in refused(run, "--usd-per-hour", "1", "--buy-usd", "100")
-    assert "rent already contains electricity" in refused(run, "--usd-per-kwh", "0.1")
-    assert "did not measure what it drew" in refused(run, "--buy-usd", "100", "--usd-per-kwh", "0.1")
-    assert "needs --usd-per-kwh" in refused(run, "--buy-usd", "100")
-    assert "needs the larger server's run" in refused(run, "--route-share", "0.5")
-    assert "between 0 and 1" in refused(run, "--route-share", "2", "--against", str(make_run("other")))
-    assert "no cell whose throughput is valid" in refused(make_run("noisy", verdict="noisy_host"))
-    (run / "measures.json").write_text("{")
-    assert "measures.json" in refused(run)
+def test_a_runs_own_old_price_warns_where_it_is_used(make_run: Make) -> None:
+    run, old = make_run(), make_run("old", as_of="2024-01-01")
+    (warning,) = priced(old)["warnings"]
+    assert warning.startswith(f"The price of {old} is of 2024-01-01, ")
+    assert warning.endswith("prices change within months: look it up again (declared for a test).")
+    assert "Warning: The price of" in asked(old).stderr
+    assert priced(old, "--usd-per-hour", "1")["warnings"] == []
+    assert priced(run, "--against", str(old))["warnings"] == [warning]
+    assert priced(run)["warnings"] == []
