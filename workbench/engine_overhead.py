@@ -31,12 +31,13 @@ SHALLOW = "stories-15m"
 DEEP = f"{SHALLOW}-deep"
 #: How often the deep one has the layers of the other: 36, about as many as models of a few billion parameters have.
 TIMES = 6
-#: So few that the workload's prompts last, so far apart that a step's part is told from a sequence's.
+#: So far apart that a step's part is told from a sequence's.
 STREAMS = (1, 8, 16, 24)
 #: Of each model: two straight lines are fitted over the streams, a third load shows whether they are straight.
 LEAST_LOADS = 3
 #: Tokens of an answer: the deep model's steps are longer, and a window should hold many answers.
 _ANSWER_TOKENS = {SHALLOW: 180, DEEP: 60}
+_PROMPT_TOKENS = 20
 _EXPERIMENT = """\
 name: engine-overhead-{name}
 question: What does the engine take on this machine for each step, each layer, and each sequence in it?
@@ -47,7 +48,7 @@ server:
   engine: {{enforce_eager: true}}
 arms:
   alone: {{}}
-workloads: [story]
+workloads: ["synthetic:input={prompt_tokens},output={answer_tokens},prompts=20000"]   # a fast machine never runs out
 loads: {{streams: {streams}}}
 output: {{length: fixed, max_tokens: {answer_tokens}}}
 window: {{minimum_s: 25, warm_up_s: 6}}
@@ -146,7 +147,11 @@ def small_models(directory: Path, report: Report = _quietly) -> dict[str, SmallM
 
 def _experiment(name: str, small: SmallModel) -> str:
     return _EXPERIMENT.format(
-        name=name, model=json.dumps(small.model), streams=list(STREAMS), answer_tokens=_ANSWER_TOKENS[name]
+        name=name,
+        model=json.dumps(small.model),
+        streams=list(STREAMS),
+        prompt_tokens=_PROMPT_TOKENS,
+        answer_tokens=_ANSWER_TOKENS[name],
     )
 
 
