@@ -48,7 +48,7 @@ server:
   engine: {{enforce_eager: true}}
 arms:
   alone: {{}}
-workloads: ["synthetic:input={prompt_tokens},output={answer_tokens},prompts=20000"]   # a fast machine never runs out
+workloads: ["synthetic:input={prompt_tokens},output={answer_tokens},prompts=20000,text=words"]   # a fast machine never runs out
 loads: {{streams: {streams}}}
 output: {{length: fixed, max_tokens: {answer_tokens}}}
 window: {{minimum_s: 25, warm_up_s: 6}}
