@@ -33,8 +33,10 @@ DEEP = f"{SHALLOW}-deep"
 TIMES = 6
 #: So far apart that a step's part is told from a sequence's.
 STREAMS = (1, 8, 16, 24)
-#: Of each model: two straight lines are fitted over the streams, a third load shows whether they are straight.
-LEAST_LOADS = 3
+#: Of each model: a straight line over the streams is fitted to each, and these share two of their four numbers.
+LEAST_LOADS = 2
+#: Of both together: four numbers are fitted, a fifth load shows whether they describe the engine.
+LEAST_IN_ALL = 5
 #: Tokens of an answer: the deep model's steps are longer, and a window should hold many answers.
 _ANSWER_TOKENS = {SHALLOW: 180, DEEP: 60}
 _PROMPT_TOKENS = 20
@@ -104,6 +106,8 @@ def measure_engine(
         experiment.write_text(_experiment(name, small), encoding="utf-8")
         run(experiment, directory / name)
         points += _loads(directory / name, small, Placement(shape=small.shape, device=device))
+    if len(points) < LEAST_IN_ALL:
+        raise _too_few(len(points), len(STREAMS) * len(models), directory)
     overhead = fit_engine_overhead([point for _, point in points])
     document["engine"] = {
         "models": list(models),
@@ -163,11 +167,15 @@ def _loads(run: Path, small: SmallModel, placed: Placement) -> list[tuple[dict[s
     """
     rows = list(beside_run(RunDirectory.open(run), small.model, placed))
     if len({row["streams"] for row in rows}) < LEAST_LOADS:
-        raise MachineError(
-            f"Of {len(STREAMS)} loads {len(rows)} gave a valid throughput: too few to tell the engine's overhead.",
-            hint=f"`kilotoken show {run}` says why; nothing else should run meanwhile.",
-        )
+        raise _too_few(len(rows), len(STREAMS), run)
     return [(row, Served(placed, _load(row), row["measured_tokens_per_s"])) for row in rows]
+
+
+def _too_few(valid: int, loads: int, run: Path) -> MachineError:
+    return MachineError(
+        f"Of {loads} loads {valid} gave a valid throughput: too few to tell the engine's overhead.",
+        hint=f"`kilotoken show` on the runs in {run} says why; nothing else should run meanwhile.",
+    )
 
 
 def _load(row: dict[str, Any]) -> Load:
