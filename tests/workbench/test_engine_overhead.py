@@ -99,7 +99,9 @@ def test_a_machine_that_was_not_quiet_changes_nothing(root: Path) -> None:
 def test_four_loads_would_fit_anything(root: Path) -> None:
     with pytest.raises(MachineError, match="Of 8 loads 4 gave"):
         measure_engine(run=Engine(root, valid=2).run, root=root, prepare=small)
-    assert len(measure_engine(run=Engine(root, valid=3).run, root=root, prepare=small)["engine"]["loads"]) == 6
+    assert (
+        len(measure_engine(run=Engine(root, valid=3).run, root=root, prepare=small)["engine"]["loads"]) == 6
+    )
 
 
 def test_the_device_comes_first(tmp_path: Path) -> None:
