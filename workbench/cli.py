@@ -242,11 +242,12 @@ def _measure_device(*, as_json: bool, engine: bool) -> None:
     out.print(f"  starting a layer's operations: {document['layer_overhead_s'] * 1e6:.0f} microseconds")
     if fitted := document.get("engine"):
         worst = max(abs(load["fitted_error"]) for load in fitted["loads"])
-        took = {name: seconds * 1e3 for name, seconds in fitted["overhead"].items()}
+        took = {name: number * 1e3 for name, number in fitted["overhead"].items()}
         out.print(
             f"  the engine, a step: {took['step_s']:.2f} ms, {took['token_s']:.2f} ms a sequence, {took['layer_s']:.3f} ms a "
-            f"layer, {took['layer_token_s']:.4f} ms a sequence in a layer ({len(fitted['loads'])} loads of "
-            f"{' and '.join(fitted['models'])}, met within {worst:.0%})"
+            f"layer, {took['layer_token_s']:.4f} ms a sequence in a layer; matrices at "
+            f"{fitted['overhead']['matrix_share']:.0%} of their speed alone ({len(fitted['loads'])} loads of "
+            f"{', '.join(fitted['models'])}, met within {worst:.0%})"
         )
     out.print(
         f"Kept in {device_file()}, as the device `{THIS_MACHINE}` of `kilotoken estimate`.", markup=False

@@ -11,8 +11,11 @@ from accounting.comparison import Comparison, compare_costs
 from accounting.margin import NonInferiority, no_worse_than
 from accounting.pairs_needed import PairsNeeded, pairs_needed
 from accounting.unpaired import UnpairedComparison, compare_unpaired
+from accounting.verdicts import Verdict
 from workbench.compare_metrics import EQUAL_BY_CONSTRUCTION, Metric, decided_by_rate
 from workbench.loads import load_of
+
+_FELL_BEHIND = (Verdict.SATURATED, Verdict.FAILED)
 
 Cell = dict[str, Any]
 Place = tuple[str, str]  # workload, load's label
@@ -24,7 +27,7 @@ Cells = Mapping[tuple[str, str, str, int], tuple[Cell, Cell]]
 class Row:
     """One comparison. `left_out` says which pairs or blocks were not used, and why.
 
-    `margin` (non-inferiority) and `needed` (pairs to find a change by the margin) are None where unpaired; `needed`
+    `kept_up`: both arms answered as fast as requests came in one repeat at least. `margin` (non-inferiority) and `needed` (pairs to find a change by the margin) are None where unpaired; `needed`
     also with fewer than two pairs.
     """
 
@@ -36,11 +39,12 @@ class Row:
     left_out: tuple[str, ...]
     margin: NonInferiority | None = None
     needed: PairsNeeded | None = None
+    kept_up: bool = True
 
     @property
     def word(self) -> str:
         """In the metric's terms; a fixed rate decides some metrics itself, of arms that kept up with it."""
-        if decided_by_rate(self.metric, self.place[1]) and self.found.ratio is not None:
+        if decided_by_rate(self.metric, self.place[1]) and self.kept_up:
             return EQUAL_BY_CONSTRUCTION
         return self.metric.word(self.found.word)
 
@@ -84,6 +88,7 @@ def paired_row(cells: Cells, metric: Metric, pair: tuple[str, str], place: Place
         tuple(left_out),
         no_worse_than(worse, question.margin),
         pairs_needed(logs, question.margin, family=question.family) if known else None,
+        any(all(_kept_up(cells, arm, place, repeat) for arm in pair) for repeat in question.repeats),
     )
 
 
@@ -129,6 +134,12 @@ def is_decided(row: Row) -> bool:
     """Whether the interval leaves 1."""
     interval = row.found.interval
     return interval is not None and not interval[0] <= 1 <= interval[1]
+
+
+def _kept_up(cells: Cells, arm: str, place: Place, repeat: int) -> bool:
+    """Whether the arm has a cell there whose answers came as fast as the requests; a short window says so as well."""
+    found = cells.get((arm, *place, repeat))
+    return found is not None and found[0]["verdict"]["throughput"] not in _FELL_BEHIND
 
 
 def _value(cells: Cells, metric: Metric, arm: str, place: Place, repeat: int) -> tuple[float | None, str]:

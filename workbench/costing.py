@@ -91,8 +91,7 @@ def _compared(
     found = row.found
     assert isinstance(found, Comparison)
     fixed = level.kind == "rate" and level.value is not None
-    # An arm that never kept up has no valid pair, and nothing about it is equal.
-    equal = fixed and found.ratio is not None
+    equal = fixed and row.kept_up  # of an arm that fell behind nothing is equal
     return {
         "arm": pair[0],
         "workload": workload,

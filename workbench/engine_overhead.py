@@ -1,8 +1,8 @@
-"""What the engine takes on this machine beside the device's own work: two small models are served, loaded and fitted.
+"""What the engine takes on this machine beside the device's own work: three small models are served, loaded and fitted.
 
-One is so small that its matrices are nearly nothing, the other is the same with its layers several times over: together they
-tell a layer's part from a step's. No user serves them for their answers; what is estimated later is another model. Their
-runs stay beside the device's file, as evidence.
+One is so small that its matrices are nearly nothing, the next is the same with its layers several times over, and the third is
+wide and shallow: together they tell a layer's part from a step's, and how fast the engine multiplies. No user serves them for
+their answers; what is estimated later is another model. Their runs stay beside the device's file, as evidence.
 """
 
 from __future__ import annotations
@@ -29,16 +29,23 @@ from workbench.run_directory import RunDirectory, write_json
 
 SHALLOW = "stories-15m"
 DEEP = f"{SHALLOW}-deep"
+WIDE = "random-wide"
 #: How often the deep one has the layers of the other: 36, about as many as models of a few billion parameters have.
 TIMES = 6
 #: So far apart that a step's part is told from a sequence's.
 STREAMS = (1, 8, 16, 24)
-#: Of each model: a straight line over the streams is fitted to each, and these share two of their four numbers.
+#: Four layers as wide as those of a model of a billion parameters: their matrices take most of a step.
+_WIDE_SIZES = {
+    "hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 4, "num_attention_heads": 32,
+    "num_key_value_heads": 4, "head_dim": 64, "vocab_size": 32_000, "max_position_embeddings": 2048,
+    "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+#: Of each model: a straight line over the streams is fitted to each, and these share their numbers.
 LEAST_LOADS = 2
-#: Of both together: four numbers are fitted, a fifth load shows whether they describe the engine.
-LEAST_IN_ALL = 5
-#: Tokens of an answer: the deep model's steps are longer, and a window should hold many answers.
-_ANSWER_TOKENS = {SHALLOW: 180, DEEP: 60}
+#: Of all together: five numbers are fitted, a sixth load shows whether they describe the engine.
+LEAST_IN_ALL = 6
+#: Tokens of an answer: the larger models' steps are longer, and a window should hold many answers.
+_ANSWER_TOKENS = {SHALLOW: 180, DEEP: 60, WIDE: 60}
 _PROMPT_TOKENS = 20
 _EXPERIMENT = """\
 name: engine-overhead-{name}
@@ -129,24 +136,31 @@ def measure_engine(
 
 
 def small_models(directory: Path, report: Report = _quietly) -> dict[str, SmallModel]:
-    """The packaged model, and its deeper form made in `directory`.
+    """The packaged model, and its deeper form and the wide one made in `directory`.
 
     Raises:
         ModelError: if the one cannot be had.
-        MachineError: if the other cannot be made.
+        MachineError: if the others cannot be made.
     """
     shallow = resolve_model(SHALLOW, base_dir=directory, report=report)
-    deep = directory / "checkpoint" / DEEP
-    outcome = run_module("drafts.deeper_checkpoint", [shallow.served_from, str(TIMES), str(deep)], report)
+    made = directory / "checkpoint"
+    made.mkdir(parents=True, exist_ok=True)
+    deep, wide, sizes = made / DEEP, made / WIDE, made / f"{WIDE}.json"
+    sizes.write_text(json.dumps(_WIDE_SIZES), encoding="utf-8")
+    _made("drafts.deeper_checkpoint", [shallow.served_from, str(TIMES), str(deep)], report)
+    _made("drafts.random_checkpoint", [str(sizes), shallow.served_from, str(wide)], report)
+    named = {SHALLOW: SHALLOW, DEEP: str(deep), WIDE: str(wide)}
+    return {name: SmallModel(model, read_model(model).shape) for name, model in named.items()}
+
+
+def _made(module: str, arguments: list[str], report: Report) -> None:
+    """Make one checkpoint in a child process."""
+    outcome = run_module(module, arguments, report)
     if outcome.error:
         raise MachineError(
-            f"The deeper form of {SHALLOW} could not be made: {outcome.error}",
-            hint="It takes torch, which comes with the engine, and 100 MB of disk.",
+            f"The small models could not be made: {outcome.error}",
+            hint="It takes torch and transformers, which come with the engine, 1 GB of disk and 2 GB of memory.",
         )
-    return {
-        name: SmallModel(model, read_model(model).shape)
-        for name, model in ((SHALLOW, SHALLOW), (DEEP, str(deep)))
-    }
 
 
 def _experiment(name: str, small: SmallModel) -> str:

@@ -22,7 +22,7 @@ from workbench.run_directory import write_json
 THIS_MACHINE = "this-machine"
 FORMAT = "kilotoken-device/1"
 #: Over which steps the engine's part was fitted: prompts that go through together share one.
-FITTED_STEPS = "prompts together"
+FITTED_STEPS = "prompts together, with the matrices' share"
 #: Tokens that vLLM 0.32 puts into one step of a served model on a CPU (max_num_batched_tokens).
 _CPU_BATCHED_TOKENS = 2048
 _HINT = "`kilotoken doctor --measure` measures it in about a minute; nothing else should run meanwhile."

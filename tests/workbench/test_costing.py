@@ -80,6 +80,14 @@ def test_an_arm_whose_capacity_was_refuted_wins_nothing() -> None:
     assert "misses the floor" in row["reason"]
 
 
+def test_at_a_fixed_rate_nothing_is_equal_of_an_arm_that_fell_behind() -> None:
+    behind = compared(Level("rate", 2.0), verdict={"throughput": "saturated", "tails": "saturated"})
+    assert behind["word"] == "too few blocks"
+    assert "keeps up" not in behind["reason"]
+    short = compared(Level("rate", 2.0), verdict={"throughput": "too_short", "tails": "too_short"})
+    assert short["word"] == "equal by construction"
+
+
 def test_at_a_fixed_rate_latency_is_compared() -> None:
     row = compared(Level("rate", 2.0))
     assert (row["word"], row["interval"]) == ("equal by construction", None)

@@ -1,0 +1,53 @@
+"""A Llama with random numbers in it, of any size: a model for timing and not for its answers.
+
+Run as `python -m drafts.random_checkpoint SIZES.json TOKENIZER_FROM TARGET`; SIZES.json holds keys of a Llama's config.json, the
+tokenizer is that of another checkpoint, whose vocabulary the sizes must name. Progress and a failure's cause go to stdout, one
+JSON object a line.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+_TOKENIZER = ("tokenizer*", "*.jinja", "special_tokens_map.json", "generation_config.json")
+_STEPS = 2
+
+
+def make(sizes: Path, tokenizer_from: Path, target: Path) -> None:
+    """Write the checkpoint into `target`, bfloat16."""
+    _say(stage="drawing weights", done=0, total=_STEPS)
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(1)
+    config = LlamaConfig(**json.loads(sizes.read_text(encoding="utf-8")))
+    model = LlamaForCausalLM(config).to(torch.bfloat16)
+    _say(stage="writing weights", done=1, total=_STEPS)
+    model.save_pretrained(target)
+    for pattern in _TOKENIZER:
+        for file in tokenizer_from.glob(pattern):
+            shutil.copyfile(file, target / file.name)
+
+
+def main(arguments: list[str]) -> int:
+    """Make it, or say on stdout why not."""
+    sizes, tokenizer_from, target = map(Path, arguments)
+    try:
+        make(sizes, tokenizer_from, target)
+    except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
+        _say(error=f"{type(error).__name__}: {error}")
+        return 1
+    _say(result={})
+    return 0
+
+
+def _say(**said: object) -> None:
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
