@@ -82,7 +82,11 @@ def fit_engine_overhead(served: Sequence[Served]) -> EngineOverhead:
         slower, seconds = 1.0, nnls(rows[:, 1:], 1.0 - rows[:, 0])[0]
     step_s, token_s, layer_s, layer_token_s = map(float, seconds)
     return EngineOverhead(
-        step_s=step_s, token_s=token_s, layer_s=layer_s, layer_token_s=layer_token_s, matrix_share=1.0 / float(slower)
+        step_s=step_s,
+        token_s=token_s,
+        layer_s=layer_s,
+        layer_token_s=layer_token_s,
+        matrix_share=1.0 / float(slower),
     )
 
 

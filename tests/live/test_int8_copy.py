@@ -33,7 +33,7 @@ def test_it_answers_and_the_engine_says_that_it_is_quantised(
 ) -> None:
     with start_server({"model": {"name": copy, "max_model_len": 1024}}) as server:
         assert server.resolved["model_config.quantization"] == "compressed-tensors"
-        answer = chat(server, "What is the capital of France?")
+        answer = chat(server, "Complete the sentence: The capital of France is")
         assert "Paris" in answer["choices"][0]["message"]["content"]
         cell = measured_cell(server, workload="chat", streams=2, window_s=5.0)
         assert cell["reconciled"], cell["reason"]

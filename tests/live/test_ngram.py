@@ -27,7 +27,7 @@ def server(start_server: Any) -> Iterator[ServerUnderTest]:
 
 
 def test_it_answers_a_question_sensibly(server: ServerUnderTest, chat: Callable[..., dict[str, Any]]) -> None:
-    answer = chat(server, "What is the capital of France?")
+    answer = chat(server, "Complete the sentence: The capital of France is")
     assert "Paris" in answer["choices"][0]["message"]["content"]
 
 

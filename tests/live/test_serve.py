@@ -48,10 +48,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple["subproce
 
 
 def test_it_answers_a_chat_with_a_sensible_sentence(served: tuple["subprocess.Popen[str]", str]) -> None:
-    """Sent as the printed curl line sends it."""
+    """Sent as the printed curl line sends it. Asked so that no token is near a tie: other kernels must not flip the answer."""
     body = {
         "model": "smollm2-135m-instruct",
-        "messages": [{"role": "user", "content": "What is the capital of France?"}],
+        "messages": [{"role": "user", "content": "Complete the sentence: The capital of France is"}],
         "temperature": 0,
     }
     request = urllib.request.Request(
