@@ -12,6 +12,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from drafts.child_words import say, told
+
 _LAYER = re.compile(r"(?P<before>(?:.*\.)?layers\.)(?P<number>\d+)(?P<after>\..*)")
 _WEIGHTS = "model.safetensors"
 _STEPS = 2
@@ -32,7 +34,7 @@ def deepen(source: Path, times: int, target: Path) -> None:
     Raises:
         ValueError: if its weights are not in one file, or it does not say how many layers it has.
     """
-    _say(stage="reading weights", done=0, total=_STEPS)
+    say(stage="reading weights", done=0, total=_STEPS)
     from safetensors.torch import load_file, save_file
 
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
@@ -45,7 +47,7 @@ def deepen(source: Path, times: int, target: Path) -> None:
         for name, tensor in load_file(source / _WEIGHTS).items()
         for new in repeated_names(name, depth, times)
     }
-    _say(stage="writing weights", done=1, total=_STEPS)
+    say(stage="writing weights", done=1, total=_STEPS)
     target.mkdir(parents=True, exist_ok=True)
     for file in source.iterdir():
         if file.is_file() and file.suffix == ".json":
@@ -58,18 +60,7 @@ def deepen(source: Path, times: int, target: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Deepen, or say on stdout why not."""
     source, times, target = arguments
-    try:
-        deepen(Path(source), int(times), Path(target))
-    except (ImportError, OSError, ValueError) as error:
-        _say(error=f"{type(error).__name__}: {error}")
-        return 1
-    _say(result={})
-    return 0
-
-
-def _say(**said: object) -> None:
-    sys.stdout.write(json.dumps(said) + "\n")
-    sys.stdout.flush()
+    return told(lambda: deepen(Path(source), int(times), Path(target)))
 
 
 if __name__ == "__main__":

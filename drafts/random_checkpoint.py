@@ -12,20 +12,22 @@ import shutil
 import sys
 from pathlib import Path
 
+from drafts.child_words import say, told
+
 _TOKENIZER = ("tokenizer*", "*.jinja", "special_tokens_map.json", "generation_config.json")
 _STEPS = 2
 
 
 def make(sizes: Path, tokenizer_from: Path, target: Path) -> None:
     """Write the checkpoint into `target`, bfloat16."""
-    _say(stage="drawing weights", done=0, total=_STEPS)
+    say(stage="drawing weights", done=0, total=_STEPS)
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(1)
     config = LlamaConfig(**json.loads(sizes.read_text(encoding="utf-8")))
     model = LlamaForCausalLM(config).to(torch.bfloat16)
-    _say(stage="writing weights", done=1, total=_STEPS)
+    say(stage="writing weights", done=1, total=_STEPS)
     model.save_pretrained(target)
     for pattern in _TOKENIZER:
         for file in tokenizer_from.glob(pattern):
@@ -35,18 +37,7 @@ def make(sizes: Path, tokenizer_from: Path, target: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Make it, or say on stdout why not."""
     sizes, tokenizer_from, target = map(Path, arguments)
-    try:
-        make(sizes, tokenizer_from, target)
-    except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
-        _say(error=f"{type(error).__name__}: {error}")
-        return 1
-    _say(result={})
-    return 0
-
-
-def _say(**said: object) -> None:
-    sys.stdout.write(json.dumps(said) + "\n")
-    sys.stdout.flush()
+    return told(lambda: make(sizes, tokenizer_from, target))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
+from drafts.child_words import say, told
 from drafts.distil.initial import cut_layers, small_model
 from drafts.distil.teacher import LIKELIEST, DistilTeacher, columns
 from drafts.distil.trainee import DistilTrainee, DistilTraining
-from drafts.training.child_words import say, told
 from drafts.training.job import TrainingJob, open_examples, outcome, read_job, store_identity
 from drafts.training.loop import look_at, train
 from drafts.training.objective import Objective

@@ -12,12 +12,12 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from accounting.errors import ModelError
+from drafts.child_words import say, told
 from drafts.eagle3.export import Layout, export_head
 from drafts.eagle3.initial import initial_head, shape_for
 from drafts.eagle3.teacher import Eagle3Teacher, columns, default_layers
 from drafts.eagle3.trainee import HeadTrainee, HeadTraining
 from drafts.eagle3.vocabulary import DraftVocabulary, choose_vocabulary, count_tokens
-from drafts.training.child_words import say, told
 from drafts.training.examples import Example, ExampleFile
 from drafts.training.job import TrainingJob, open_examples, outcome, read_job, store_identity
 from drafts.training.loop import look_at, train

@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM
 
+from drafts.child_words import say, told
 from drafts.eagle3.checkpoint import is_head, read_head
 from drafts.eagle3.teacher import Eagle3Teacher, default_layers
 from drafts.eagle3.trainee import head_matches
 from drafts.replay.traces import Trace, read_traces
-from drafts.training.child_words import say, told
 from drafts.training.walk import chain_matches
 
 _TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}

@@ -1,4 +1,4 @@
-"""What a training says to the process that started it: one JSON object a line on stdout.
+"""What a child process says to the one that started it: one JSON object a line on stdout.
 
 {"stage", "done", "total"} with whatever else is known, {"result"} at the end, {"error", "hint"} for a cause.
 """
@@ -29,8 +29,8 @@ def told(work: Callable[[], Any]) -> int:
     except KilotokenError as error:
         say(error=error.message, hint=error.hint)
         return 1
-    except (ImportError, MemoryError, OSError, RuntimeError, ValueError) as error:
+    except (ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
         say(error=f"{type(error).__name__}: {error}")
         return 1
-    say(result=result)
+    say(result={} if result is None else result)
     return 0
