@@ -11,25 +11,17 @@ while serving. Embeddings and the output head stay as they are.
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from accounting.errors import KilotokenError, ModelError
+from drafts.tokenizer_files import copy_tokenizer
 
 #: Our names -> compressed-tensors' presets, as `serving.models.quantisation` has them; a test compares.
 PRESETS = {"int8": "W8A8", "int4": "W4A16", "int8-weights": "W8A16", "fp8": "FP8_DYNAMIC"}
 _STEPS = 4
 _GROUPS = (128, 64, 32)  # inputs that share one scale, best known first; the kernel wants multiples of 32
-_COPIED = (
-    "tokenizer*",
-    "*.jinja",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-    "added_tokens.json",
-)
 
 
 def quantise(source: Path, out_dir: Path, scheme_name: str) -> str:
@@ -63,9 +55,7 @@ def quantise(source: Path, out_dir: Path, scheme_name: str) -> str:
     _progress("writing weights", 3)
     model.save_pretrained(out_dir)
     compressor.update_config(str(out_dir))
-    for pattern in _COPIED:
-        for path in source.glob(pattern):
-            shutil.copyfile(path, out_dir / path.name)
+    copy_tokenizer(source, out_dir)
     _progress("writing weights", _STEPS)
     return f"compressed-tensors {compressed_tensors.__version__}"
 

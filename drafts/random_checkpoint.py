@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 from drafts.child_words import say, told
+from drafts.tokenizer_files import copy_tokenizer
 
-_TOKENIZER = ("tokenizer*", "*.jinja", "special_tokens_map.json", "generation_config.json")
+_GENERATION = "generation_config.json"
 _STEPS = 2
 
 
@@ -29,9 +30,9 @@ def make(sizes: Path, tokenizer_from: Path, target: Path) -> None:
     model = LlamaForCausalLM(config).to(torch.bfloat16)
     say(stage="writing weights", done=1, total=_STEPS)
     model.save_pretrained(target)
-    for pattern in _TOKENIZER:
-        for file in tokenizer_from.glob(pattern):
-            shutil.copyfile(file, target / file.name)
+    copy_tokenizer(tokenizer_from, target)
+    if (tokenizer_from / _GENERATION).is_file():
+        shutil.copyfile(tokenizer_from / _GENERATION, target / _GENERATION)
 
 
 def main(arguments: list[str]) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +13,10 @@ from drafts.child_words import say, told
 from drafts.distil.initial import cut_layers, small_model
 from drafts.distil.teacher import LIKELIEST, DistilTeacher, columns
 from drafts.distil.trainee import DistilTrainee, DistilTraining
-from drafts.training.job import TrainingJob, open_examples, outcome, read_job, store_identity
-from drafts.training.loop import look_at, train
+from drafts.tokenizer_files import copy_tokenizer
+from drafts.training.job import TrainingJob, open_examples, read_job, store_identity, train_and_judge
 from drafts.training.objective import Objective
 from drafts.training.teacher_pass import teacher_pass
-
-_TOKENIZER_FILES = (
-    "tokenizer*",
-    "*.jinja",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-    "added_tokens.json",
-)
 
 
 class DistilJob(TrainingJob, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,16 +53,9 @@ def distil(job: DistilJob) -> dict[str, Any]:
     draft = _draft(job).to(job.device)
     how = DistilTraining(early=job.early, late=job.late, hybrid_from=job.hybrid_from)
     trainee = DistilTrainee(draft, trained=store, how=how)
-    numbers = range(len(held_out))
-    before = look_at(trainee, held_out, numbers, job.k, job.device)
-    done = train(
-        trainee, examples, held_out, job.plan(),
-        directory=directory, clock=time.monotonic, device=job.device,
-        tell=lambda stage, step, steps, known: say(stage=stage, done=step, total=steps, **known),
-    )  # fmt: skip
-    after = look_at(trainee, held_out, numbers, job.k, job.device)
+    found = train_and_judge(job, trainee, examples, held_out)
     _export(draft, Path(job.start or job.target), directory / "draft")
-    return outcome(done, before, after)
+    return found
 
 
 def _target(job: DistilJob, device: str) -> Any:
@@ -95,9 +77,7 @@ def _vocabulary(job: DistilJob) -> int:
 def _export(draft: Any, source: Path, directory: Path) -> None:
     """Weights in bfloat16 as they are served, the tokenizer's files as they were."""
     draft.to(torch.bfloat16).save_pretrained(directory)
-    for pattern in _TOKENIZER_FILES:
-        for file in source.glob(pattern):
-            shutil.copyfile(file, directory / file.name)
+    copy_tokenizer(source, directory)
 
 
 if __name__ == "__main__":

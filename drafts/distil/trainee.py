@@ -52,10 +52,15 @@ class DistilTrainee:
     @torch.inference_mode()
     def matches(self, batch: Batch, k: int) -> Sequence[NDArray[np.bool_]]:
         """Where each chain's drafts are the text's own tokens."""
-        said = self.module(batch.tokens, use_cache=False).logits[:, :-1].argmax(dim=-1)
-        agrees = (said == batch.tokens[:, 1:]).cpu().numpy()
-        none_before = np.zeros((len(agrees), 1), dtype=bool)
-        return [chain_matches(row, k) for row in np.concatenate([none_before, agrees], axis=1)]
+        return draft_matches(self.module, batch.tokens, k)
+
+
+def draft_matches(draft: nn.Module, tokens: Tensor, k: int) -> list[NDArray[np.bool_]]:
+    """Where the drafts of every chain are the text's own tokens, (k, tokens) of each text; tokens are (texts, positions)."""
+    said = draft(tokens, use_cache=False).logits[:, :-1].argmax(dim=-1)
+    agrees = (said == tokens[:, 1:]).cpu().numpy()
+    none_before = np.zeros((len(agrees), 1), dtype=bool)
+    return [chain_matches(row, k) for row in np.concatenate([none_before, agrees], axis=1)]
 
 
 def _with_rest(log_p: Tensor) -> Tensor:

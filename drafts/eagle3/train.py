@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from drafts.eagle3.teacher import Eagle3Teacher, columns, default_layers
 from drafts.eagle3.trainee import HeadTrainee, HeadTraining
 from drafts.eagle3.vocabulary import DraftVocabulary, choose_vocabulary, count_tokens
 from drafts.training.examples import Example, ExampleFile
-from drafts.training.job import TrainingJob, open_examples, outcome, read_job, store_identity
-from drafts.training.loop import look_at, train
+from drafts.training.job import TrainingJob, open_examples, read_job, store_identity, train_and_judge
 from drafts.training.objective import Objective
 from drafts.training.teacher_pass import teacher_pass
 
@@ -87,20 +85,13 @@ def train_head(job: Eagle3Job) -> dict[str, Any]:
     trainee = HeadTrainee(
         head, target, vocabulary, trained=stores["trained"], held_out=stores["held_out"], how=how
     )
-    numbers = range(len(files["held_out"]))
-    before = look_at(trainee, files["held_out"], numbers, job.k, job.device)
-    done = train(
-        trainee, files["trained"], files["held_out"], job.plan(),
-        directory=directory, clock=time.monotonic, device=job.device,
-        tell=lambda stage, step, steps, known: say(stage=stage, done=step, total=steps, **known),
-    )  # fmt: skip
-    after = look_at(trainee, files["held_out"], numbers, job.k, job.device)
+    found = train_and_judge(job, trainee, files["trained"], files["held_out"])
     for layout, folder in ((Layout.PLAIN, "draft"), (Layout.SPECULATORS, "draft-speculators")):
         export_head(
             head, vocabulary, config, layers, directory / folder, layout=layout, verifier=job.verifier
         )
     counts = count_tokens(_answers(files["held_out"]), config.vocab_size)
-    return outcome(done, before, after) | {
+    return found | {
         "draft_vocabulary": len(vocabulary.target_ids),
         "coverage": vocabulary.coverage(counts),
         "layers": list(layers),

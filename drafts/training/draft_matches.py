@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM
 
 from drafts.child_words import say, told
+from drafts.distil.trainee import draft_matches
 from drafts.eagle3.checkpoint import is_head, read_head
 from drafts.eagle3.teacher import Eagle3Teacher, default_layers
 from drafts.eagle3.trainee import head_matches
 from drafts.replay.traces import Trace, read_traces
-from drafts.training.walk import chain_matches
 
 _TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 Matches = Callable[[torch.Tensor], NDArray[np.bool_]]
@@ -70,9 +70,8 @@ def _draft_model(job: MatchJob) -> Matches:
 
     @torch.inference_mode()
     def of_text(tokens: torch.Tensor) -> NDArray[np.bool_]:
-        said = draft(tokens, use_cache=False).logits[0, :-1].argmax(dim=-1)
-        agrees = (said == tokens[0, 1:]).cpu().numpy()
-        return chain_matches(np.concatenate([[False], agrees]), job.k)
+        (found,) = draft_matches(draft, tokens, job.k)
+        return found
 
     return of_text
 

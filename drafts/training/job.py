@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,9 +12,11 @@ import msgspec
 import numpy as np
 
 from accounting.errors import ConfigError
+from drafts.child_words import say
 from drafts.training.examples import ExampleFile
 from drafts.training.leak import MAX_OVERLAP, overlaps, refuse_leaks
-from drafts.training.plan import Trained, TrainingPlan
+from drafts.training.loop import look_at, train
+from drafts.training.plan import Trained, Trainee, TrainingPlan
 from drafts.training.schedule import Schedule
 from drafts.training.walk import Walked
 
@@ -78,7 +81,8 @@ def open_examples(job: TrainingJob) -> tuple[ExampleFile, ExampleFile]:
         raise ConfigError(
             f"{job.trained} holds answers of {trained.model!r}, {job.held_out} of {held_out.model!r}."
         )
-    prompts = [(held_out.trace(n).id, held_out.trace(n).prompt_token_ids) for n in range(len(held_out))]
+    read = (held_out.trace(n) for n in range(len(held_out)))
+    prompts = [(trace.id, trace.prompt_token_ids) for trace in read]
     of_trained = (trained.trace(n).prompt_token_ids for n in range(len(trained)))
     refuse_leaks(overlaps(prompts, of_trained), bound=job.max_overlap)
     return trained, held_out
@@ -96,6 +100,20 @@ def store_identity(job: TrainingJob, examples: Path, **more: Any) -> str:
         **more,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def train_and_judge(
+    job: TrainingJob, trainee: Trainee, examples: ExampleFile, held_out: ExampleFile
+) -> dict[str, Any]:
+    """Train, or go on; how it went, and simulated acceptance on all held-out answers before and after."""
+    numbers = range(len(held_out))
+    before = look_at(trainee, held_out, numbers, job.k, job.device)
+    done = train(
+        trainee, examples, held_out, job.plan(),
+        directory=Path(job.directory), clock=time.monotonic, device=job.device,
+        tell=lambda stage, step, steps, known: say(stage=stage, done=step, total=steps, **known),
+    )  # fmt: skip
+    return outcome(done, before, look_at(trainee, held_out, numbers, job.k, job.device))
 
 
 def outcome(trained: Trained, before: Walked, after: Walked) -> dict[str, Any]:
