@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from accounting.errors import ConfigError
-from loadtest.workloads import chat, copy_edit, shared_prefix, story, synthetic
+from loadtest.workloads import chat, coding, copy_edit, shared_prefix, story, synthetic
 from loadtest.workloads.azure_trace import read_azure
 from loadtest.workloads.jsonl import read_jsonl
 from loadtest.workloads.mix import Part, mixed
@@ -27,6 +27,7 @@ WORKLOADS: dict[str, Callable[[int], Workload]] = {
     chat.NAME: chat.generate,
     copy_edit.NAME: copy_edit.generate,
     story.NAME: story.generate,
+    coding.NAME: coding.generate,
     shared_prefix.NAME: shared_prefix.generate,
 }
 

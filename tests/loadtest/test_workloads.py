@@ -21,11 +21,12 @@ from loadtest.workloads.slots import Slots
 
 ROOT = Path(__file__).parents[2]
 NAMES = tuple(WORKLOADS)
-WORDS = {"chat": (15, 80), "copy": (70, 200), "story": (15, 50), "shared": (380, 640)}
+WORDS = {"chat": (15, 80), "copy": (70, 200), "story": (15, 50), "code": (10, 70), "shared": (380, 640)}
 TEMPLATES = {
     "chat": (24, 8),
     "copy": (16, 6),
     "story": (16, 6),
+    "code": (20, 8),
     "shared": (11, 4),
 }  # in all, and among the measured
 
