@@ -1,6 +1,6 @@
 """Slowdowns of 5 and 10 % planted on a real vLLM: how often does the comparison find them within a pilot's pairs?
 
-    python benchmarks/planted_slowdown.py --noise results/block-noise-2-core-cpu.json --start 4 --out DIR --name 2-core-cpu
+    python benchmarks/planted_slowdown.py --noise results/block-noise-2-core-cpu.json --start 1 --out DIR --name 2-core-cpu
     python benchmarks/planted_slowdown.py --noise ... --finished RUN [RUN ...] --name 2-core-cpu   # start none
 
 A run of planted-slowdown.yaml with as many repeats as the pilot asks for, and some to spare for cells that are not valid, is
@@ -72,7 +72,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--noise", type=Path, required=True, help="the pilot: what block_noise.py recorded")
     parser.add_argument(
-        "--start", type=int, default=4, metavar="N", help="runs to start, unless they are in --out already"
+        "--start", type=int, default=1, metavar="N", help="runs to start, unless they are in --out already"
     )
     parser.add_argument("--out", type=Path, help="directory of the runs")
     parser.add_argument(
