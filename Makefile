@@ -4,13 +4,14 @@ VENV   ?= .venv
 # cpu, gpu or base (no engine). By default gpu where the NVIDIA driver answers.
 ENGINE ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 BIN    := $(VENV)/bin
+ZOO_WORK ?= runs/zoo
 STAMP  := $(VENV)/.installed-$(ENGINE)
 DEBIAN_PACKAGES := chromium fonts-dejavu-core libtcmalloc-minimal4
 # Importing vLLM without cached bytecode takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format system-deps pins goldens clean
+.PHONY: help setup demo test test-fast lint format system-deps pins zoo goldens clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ system-deps:  ## install the Debian packages: chromium for the report's tests, t
 
 pins: setup  ## resolve the pins again from pyproject.toml (then test, then commit them)
 	requirements/resolve.sh $(VENV)
+
+zoo: setup  ## train the drafts that ship again (hours; work in ZOO_WORK, killed it goes on)
+	drafts/zoo/train.sh $(BIN) $(ZOO_WORK)
 
 goldens: setup  ## write the golden files anew (names that vLLM owns, from a real start); then look at the difference
 	KILOTOKEN_WRITE_GOLDENS=1 $(BIN)/pytest -q -m 'goldens' -p no:randomly

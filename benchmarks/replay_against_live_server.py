@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,22 +14,21 @@ import msgspec
 
 from accounting import acceptance
 from accounting import metric_names as names
-from accounting.counters import CounterChange, CounterSample, difference
+from accounting.counters import CounterChange, difference
 from drafts.replay.traces import Trace, read_traces
 from serving.config import DEFAULT_MODEL, ServerConfig
-from serving.scrape import parse_page
 from workbench.collect_command import CollectRequest, collect
 from workbench.collect_files import DOCUMENT
 from workbench.collect_prompts import Side
 from workbench.quality.asking import ask_each, post
 from workbench.server_under_test import ServerUnderTest, placement_for, started_server
+from workbench.settled_counters import settled_page
 
 CLASSES = ("copy", "chat")
 DTYPE = "float32"  # where an answer with drafts is the answer without
 MAX_MODEL_LEN = 1024
 BEYOND = 24  # tokens behind each answer's end: the longest draft
 COLLECTING_STREAMS = 8
-_SETTLED_S = 0.5
 
 Row = dict[str, Any]
 
@@ -85,12 +83,12 @@ def written(path: Path, traces: Sequence[Trace]) -> Path:
 
 def measured(server: ServerUnderTest, traces: Sequence[Trace], tokens: int, streams: int) -> list[Row]:
     """Ask every prompt again, in order; the counters' acceptance of all, then of each class."""
-    pages = [_settled(server)]
+    pages = [settled_page(server)]
     same = []
     for label in CLASSES:
         asked = [trace for trace in traces if trace.label == label]
         same.append((len(asked), asyncio.run(_same_answers(server, asked, tokens, streams))))
-        pages.append(_settled(server))
+        pages.append(settled_page(server))
     total = (sum(answers for answers, _ in same), sum(equal for _, equal in same))
     rows = [_row(None, difference(pages[0], pages[-1]), *total)]
     for number, label in enumerate(CLASSES):
@@ -115,18 +113,6 @@ async def _same_answers(server: ServerUnderTest, traces: Sequence[Trace], tokens
 
     await ask_each(server, traces, ask, concurrency=streams)
     return same
-
-
-def _settled(server: ServerUnderTest) -> CounterSample:
-    """A page of an idle server, whose counters no longer move."""
-    with server.endpoints() as endpoints:
-        before = parse_page(endpoints.metrics_page())
-        while True:
-            time.sleep(_SETTLED_S)
-            page = parse_page(endpoints.metrics_page())
-            if page.counters == before.counters and not page.requests_in_server:
-                return page
-            before = page
 
 
 def _row(label: str | None, change: CounterChange, answers: int, same: int) -> Row:

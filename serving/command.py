@@ -70,12 +70,16 @@ def build_command(config: ServerConfig, placement: Placement) -> ServerCommand:
     return ServerCommand(tuple(argv), _environment(config, placement))
 
 
+#: Fields of a speculation section that the engine is not told.
+OURS_ALONE = {"python_path", "unchecked"}
+
+
 def speculative_config(config: ServerConfig, placement: Placement) -> dict[str, Any] | None:
     """vLLM's `--speculative-config` as a mapping, None without speculation."""
     speculation = config.speculation
     if isinstance(speculation, NoSpeculation):
         return None
-    settings = speculation.model_dump(exclude_none=True, exclude={"python_path"})
+    settings = speculation.model_dump(exclude_none=True, exclude=OURS_ALONE)
     if isinstance(speculation, ModelDraft) and speculation.model is not None:
         settings["model"] = placement.draft_path or speculation.model
     return settings

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serving.command import declared_value
+from serving.command import OURS_ALONE, declared_value
 from serving.config import ServerConfig
 from serving.speculation import CustomClassSpeculation, ModelDraft, NoSpeculation
 from serving.vllm_names import EngineNames
@@ -51,8 +51,7 @@ def _speculation_departures(config: ServerConfig, resolved: Mapping[str, Any]) -
     if isinstance(speculation, NoSpeculation):
         return []
     # A directory, a length (it becomes rates), a backend (a name of the engine's own): these differ by design.
-    by_design = {
-        "python_path",
+    by_design = OURS_ALONE | {
         "synthetic_acceptance_rates",
         "synthetic_acceptance_length",
         "attention_backend",

@@ -17,7 +17,7 @@ from pathlib import Path
 from accounting.errors import ModelError
 from serving.config import ServerConfig
 from serving.models.cache import cache_root
-from serving.models.catalogue import HubId, LocalPath, Packaged, QuantisedCopy, classify_model
+from serving.models.catalogue import HubId, LocalPath, Packaged, QuantisedCopy, Shipped, classify_model
 from serving.models.copies import copy_names, read_copy
 from serving.models.hub_cache import find_snapshot, hub_cache_root
 
@@ -114,6 +114,8 @@ def _model_identity(config: ServerConfig, base_dir: Path, root: Path) -> str:
         case HubId(repository, revision):
             here = find_snapshot(hub_cache_root(), repository, revision, tokenizer_needed=False)
             return f"{repository}@{here.commit if here else revision or 'main'}"
+        case Shipped(draft):
+            return f"{draft.name} sha256:{draft.weights_sha256}"
         case QuantisedCopy(name):
             return f"{name} sha256:{read_copy(root, name).sha256}"
         case LocalPath(path):

@@ -140,6 +140,8 @@ class ModelDraft(Speculating):
     """Kernels of a draft with experts, by vLLM's name; the target's by default."""
     enforce_eager: bool | None = None
     """Skip compilation of the draft; as the target by default."""
+    unchecked: bool = False
+    """Serve a draft that `kilotoken draft check` failed all the same."""
 
 
 class DraftModelSpeculation(ModelDraft):

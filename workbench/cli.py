@@ -21,6 +21,7 @@ from workbench.cli_calibrate import calibrate
 from workbench.cli_catalogues import devices, prices
 from workbench.cli_collect import collect
 from workbench.cli_compare import compare
+from workbench.cli_draft import draft_app
 from workbench.cli_estimate import estimate
 from workbench.cli_load import load, load_worker
 from workbench.cli_losslessness import losslessness
@@ -29,7 +30,7 @@ from workbench.cli_price import price
 from workbench.cli_replay import replay
 from workbench.cli_runs import runs
 from workbench.experiment import load_experiment, load_server, load_server_config
-from workbench.terminal import JsonFlag, err, out, print_json
+from workbench.terminal import JsonFlag, UncheckedFlag, err, out, print_json
 
 app = typer.Typer(
     name="kilotoken",
@@ -96,6 +97,7 @@ def run(
     resume: Annotated[
         Path | None, typer.Option("--resume", help="Go on with this run: finished blocks are kept.")
     ] = None,
+    unchecked: UncheckedFlag = False,
 ) -> None:
     """Run an experiment: start each server, drive the load, measure, price, compare, report."""
     from workbench import run_command
@@ -103,16 +105,16 @@ def run(
     if resume is not None:
         if out_dir is not None or dry_run:
             raise ConfigError("--resume goes on in its own directory; --out and --dry-run do not go with it.")
-        run_command.resume(resume, experiment, console=out)
+        run_command.resume(resume, experiment, console=out, unchecked=unchecked)
     elif experiment is None:
         raise ConfigError(
             "which experiment?",
             hint="Give a file: kilotoken run experiment.yaml (write one with `kilotoken init`).",
         )
     elif dry_run:
-        run_command.dry_run(experiment, console=out)
+        run_command.dry_run(experiment, console=out, unchecked=unchecked)
     else:
-        run_command.start(experiment, out_dir, argv=sys.argv, console=out)
+        run_command.start(experiment, out_dir, argv=sys.argv, console=out, unchecked=unchecked)
 
 
 @app.command()
@@ -264,12 +266,16 @@ def serve(
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     log: Annotated[Path, typer.Option(help="Log file of the server.")] = Path("kilotoken-server.log"),
+    unchecked: UncheckedFlag = False,
 ) -> None:
     """Start a vLLM server from a configuration, on the loopback interface, until Ctrl-C."""
     from serving.config import ServerConfig
     from workbench import serve_command
+    from workbench.unchecked_drafts import with_unchecked_draft
 
     settings = load_server_config(config) if config else ServerConfig()
+    if unchecked:
+        settings = with_unchecked_draft(settings)
     base_dir = config.resolve().parent if config else Path.cwd()
     if print_command:
         command = serve_command.command_for(settings, port=port, base_dir=base_dir)
@@ -359,6 +365,7 @@ app.command("collect")(collect)
 app.command("replay")(replay)
 app.command("losslessness")(losslessness)
 app.add_typer(models_app, name="models")
+app.add_typer(draft_app, name="draft")
 
 
 @app.command(

@@ -36,6 +36,12 @@ def collect(
         int,
         typer.Option(min=0, max=128, help="Tokens to ask for behind each answer's end, for an exact replay."),
     ] = 0,
+    temperature_mix: Annotated[
+        str,
+        typer.Option(
+            help="Temperatures of training answers and their shares: 0:0.7,0.8:0.3. Greedy without."
+        ),
+    ] = "0:1",
     api_key_env: Annotated[
         str | None, typer.Option(help="Environment variable that holds the server's API key.")
     ] = None,
@@ -45,6 +51,7 @@ def collect(
     from workbench.collect_command import CollectRequest
     from workbench.collect_command import collect as collect_traces
     from workbench.collect_table import collect_table
+    from workbench.collect_temperatures import parse_mix
     from workbench.status_line import status_line
 
     request = CollectRequest(
@@ -59,6 +66,7 @@ def collect(
         beyond=beyond,
         model=model,
         api_key_env=api_key_env,
+        temperatures=parse_mix(temperature_mix),
     )
     with status_line(err) as say:
         document = collect_traces(request, out=out_dir, argv=sys.argv, say=say)

@@ -17,7 +17,9 @@ def load(
     model: Annotated[str | None, typer.Option(help="Served name; the first one listed by default.")] = None,
     workload: Annotated[
         str | None,
-        typer.Option(help="chat (default), copy, story, shared, a file, a mix such as chat*0.7+copy*0.3."),
+        typer.Option(
+            help="chat (default), copy, story, code, shared, a file, a mix such as chat*0.7+copy*0.3."
+        ),
     ] = None,
     streams: Annotated[
         int | None, typer.Option(min=1, max=65536, help="Closed loop: this many requests in flight.")

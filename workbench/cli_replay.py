@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from accounting.errors import ConfigError
-from workbench.terminal import JsonFlag, err, out, print_json
+from workbench.terminal import JsonFlag, UncheckedFlag, err, out, print_json
 
 
 def replay(
@@ -41,6 +41,11 @@ def replay(
     cached_requests: Annotated[int, typer.Option(min=0, help="suffix: past answers remembered.")] = 10000,
     spec_factor: Annotated[float, typer.Option(min=0, help="suffix: drafted per matched token.")] = 1.0,
     min_token_prob: Annotated[float, typer.Option(min=0, max=1, help="suffix: least probability.")] = 0.1,
+    sample_method: Annotated[
+        Literal["greedy", "probabilistic"],
+        typer.Option("--draft-sample-method", help="draft: as the server's, for sampled answers."),
+    ] = "greedy",
+    unchecked: UncheckedFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Count what a drafter would have had accepted in logged answers: exact; n-grams and suffixes need no model."""
@@ -58,7 +63,7 @@ def replay(
         )
     drafter: Drafter
     if draft and target:
-        drafter = DraftModel(draft, target)
+        drafter = DraftModel(draft, target, unchecked=unchecked, sample_method=sample_method)
     elif method == "ngram":
         drafter = NgramWindow(shortest, longest, Runner(runner))
     else:

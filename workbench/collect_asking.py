@@ -60,12 +60,13 @@ async def collected(http: httpx.AsyncClient, prompt: Prompt, ask: CollectAsk) ->
         "output_token_ids": output_ids,
         "model": ask.model,
         "finish_reason": reason,
+        "temperature": sampling_fields(prompt.sampling)["temperature"],
     }
     try:
         trace = msgspec.convert(said, Trace)
         if not ask.beyond or not is_greedy(prompt):
             return trace
-        beyond = await _beyond(http, ask, trace.prompt_token_ids + trace.output_token_ids)
+        beyond = await said_beyond(http, ask, trace.prompt_token_ids + trace.output_token_ids)
         return msgspec.convert(said | {"beyond_token_ids": beyond}, Trace)
     except msgspec.ValidationError as error:
         raise ItemFailedError(f"{path} answered no trace: {error}") from error
@@ -94,7 +95,7 @@ async def _answer(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> t
     return prompt_ids, output_ids, reason
 
 
-async def _beyond(http: httpx.AsyncClient, ask: CollectAsk, said: list[int]) -> Any:
+async def said_beyond(http: httpx.AsyncClient, ask: CollectAsk, said: list[int]) -> Any:
     """What follows greedily, an end of text included; nothing where the model's length leaves no room for it."""
     body = {
         "model": ask.model,

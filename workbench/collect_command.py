@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,15 @@ from typing import Any
 import httpx
 import msgspec
 
-from accounting.errors import Interrupted, ServerError
+from accounting.errors import ConfigError, Interrupted, ServerError
 from loadtest.workloads import Workload, load_workload
 from workbench import line_journal
 from workbench.collect_asking import CollectAsk, NoTokenIdsError, collected, is_greedy
 from workbench.collect_files import DOCUMENT, JOURNAL, Collected, check_same, write_parts
 from workbench.collect_prompts import Chosen, SidedPrompt, choose
+from workbench.collect_temperatures import GREEDY, TemperatureMix, by_turns, with_temperatures
 from workbench.experiment import AttachSection, validated
-from workbench.losslessness_subjects import facts_of, speculation_of
+from workbench.losslessness_subjects import facts_of, is_said_to_speculate, speculation_of
 from workbench.provenance import collect_provenance
 from workbench.quality.asking import ItemFailedError, ServerGoneError, ask_each
 from workbench.run_directory import write_json
@@ -36,7 +38,10 @@ _NEEDS_VLLM = "Traces are token ids, as vLLM returns them (`return_token_ids`): 
 
 @dataclass(frozen=True, slots=True)
 class CollectRequest:
-    """What is asked of whom; `count` is per workload, `beyond` in tokens behind each answer's end."""
+    """What is asked of whom; `count` is per workload, `beyond` in tokens behind each answer's end.
+
+    `stop_after_s`: seconds of asking after which nothing new is asked; None asks everything.
+    """
 
     url: str
     workloads: tuple[str, ...]
@@ -49,6 +54,8 @@ class CollectRequest:
     beyond: int
     model: str | None = None
     api_key_env: str | None = None
+    temperatures: TemperatureMix = GREEDY
+    stop_after_s: float | None = None
 
 
 def collect(request: CollectRequest, *, out: Path, argv: Sequence[str], say: Say) -> Document:
@@ -63,11 +70,18 @@ def collect(request: CollectRequest, *, out: Path, argv: Sequence[str], say: Say
     say("reading the workloads")
     workloads = [load_workload(name, seed=request.seed) for name in request.workloads]
     chosen = choose(workloads, count=request.count, heldout_share=request.heldout_share)
+    chosen = with_temperatures(chosen, request.temperatures, seed=request.seed)
     section = {"url": request.url, "model": request.model, "api_key_env": request.api_key_env}
     attach = validated(AttachSection, {key: value for key, value in section.items() if value}, origin="--url")
     with attached_server(attach) as server:
         if not server.is_vllm:
             raise ServerError(f"{server.base_url} is no vLLM server.", hint=_NEEDS_VLLM)
+        if not request.temperatures.is_greedy and is_said_to_speculate(speculation_of(server)):
+            raise ConfigError(
+                f"{server.base_url} speculates, and sampled answers are to be the target's own.",
+                hint="Collect from the target alone, or greedily (no --temperature-mix). vLLM 0.32's CPU build corrupts "
+                "sampled answers where it speculates.",
+            )
         header = _header(request, workloads, server)
         refuse = partial(check_same, out, header)
         with line_journal.opened(
@@ -91,6 +105,8 @@ def _header(request: CollectRequest, workloads: Sequence[Workload], server: Serv
         "seed": request.seed,
         "heldout_share": request.heldout_share,
         "workloads": [{"name": workload.name, "source": workload.source} for workload in workloads],
+        # Not of greedy collections, so that those begun before there were mixes go on.
+        **({} if request.temperatures.is_greedy else {"temperatures": str(request.temperatures)}),
     }
 
 
@@ -111,10 +127,13 @@ def _ask_all(
 ) -> None:
     ask = CollectAsk(server.model_name, request.endpoint, request.max_tokens, request.beyond)
     in_a_row = 0
+    until_s = None if request.stop_after_s is None else time.monotonic() + request.stop_after_s
 
     async def ask_one(http: httpx.AsyncClient, sided: SidedPrompt) -> None:
         nonlocal in_a_row
         prompt = sided.prompt
+        if until_s is not None and time.monotonic() >= until_s:
+            return
         try:
             trace = await collected(http, prompt, ask)
         except ItemFailedError as failure:
@@ -135,7 +154,7 @@ def _ask_all(
         say(f"asking: {len(kept.traces) + len(kept.failures)} of {total} prompts")
 
     try:
-        asyncio.run(ask_each(server, waiting, ask_one, concurrency=request.concurrency))
+        asyncio.run(ask_each(server, by_turns(waiting), ask_one, concurrency=request.concurrency))
     except KeyboardInterrupt:
         raise Interrupted("stopped as you asked.", hint=_kept(kept)) from None
 
@@ -150,7 +169,7 @@ def _written(out: Path, header: Document, chosen: Chosen, kept: Collected) -> Do
         raise ServerError(f"no prompt was answered: {reason}.", hint="The same command tries again.")
     parts, repeated = write_parts(out, chosen, kept.traces)
     document = header | {
-        "sampling": "greedy, but for prompts that say otherwise",
+        "sampling": _sampling(header.get("temperatures")),
         "divisions": list(chosen.divisions),
         "summary": _summary(header, chosen, kept) | {"repeated_prompt_tokens": repeated},
         "parts": parts,
@@ -158,6 +177,12 @@ def _written(out: Path, header: Document, chosen: Chosen, kept: Collected) -> Do
     }
     write_json(out / DOCUMENT, document)
     return document
+
+
+def _sampling(mix: str | None) -> str:
+    if mix is None:
+        return "greedy, but for prompts that say otherwise"
+    return f"training answers at temperature:share {mix}, held-out ones greedy, but for prompts that say otherwise"
 
 
 def _summary(header: Document, chosen: Chosen, kept: Collected) -> Document:

@@ -68,8 +68,11 @@ def check_same(directory: Path, ours: Row, theirs: Row) -> None:
     Raises:
         RunError: naming what differs.
     """
-    different = [key for key in ours if ours[key] != theirs.get(key)]
-    listed = "; ".join(f"{key} {theirs.get(key, 'unreadable')}, not {ours[key]}" for key in different)
+    keys = dict.fromkeys([*ours, *theirs])
+    different = [key for key in keys if ours.get(key) != theirs.get(key)]
+    listed = "; ".join(
+        f"{key} {theirs.get(key, 'not said')}, not {ours.get(key, 'not said')}" for key in different
+    )
     raise RunError(
         f"{directory} holds answers that were collected otherwise: {listed}.",
         hint="Give the options that it was begun with, to go on there, or another --out.",

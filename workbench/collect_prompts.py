@@ -8,7 +8,7 @@ such marks is divided by a hash of its templates, and is spent: nothing may be m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from accounting.errors import ConfigError
@@ -25,10 +25,11 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SidedPrompt:
-    """A prompt and its part."""
+    """A prompt and its part; `asked_as`: the workload as it was named, which of a mix is not the prompt's own."""
 
     prompt: Prompt
     side: Side
+    asked_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def choose(workloads: Sequence[Workload], *, count: int | None, heldout_share: f
                     hint="Give the files different names, or collect into two directories.",
                 )
             asked.add(request)
-            chosen[prompt.prompt_id] = sided
+            chosen[prompt.prompt_id] = replace(sided, asked_as=workload.name)
     return Chosen(tuple(chosen.values()), repeated, tuple(divisions))
 
 

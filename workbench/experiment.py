@@ -181,7 +181,7 @@ class Experiment(Section):
     baseline: Name | None = None
     """The arm that the others are compared with; the first by default."""
     workloads: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(as_tuple)]
-    """Built-in workloads (chat, copy, story, shared), files (`mt-bench:question.jsonl`), or mixes (`chat*0.7+copy*0.3`)."""
+    """Built-in workloads (chat, copy, story, code, shared), files (`mt-bench:question.jsonl`), or mixes (`chat*0.7+copy*0.3`)."""
     loads: LoadSection
     """Loads; `capacity` for each arm's own highest load under the SLO."""
     output: OutputSection = OutputSection()

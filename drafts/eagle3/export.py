@@ -90,6 +90,7 @@ def _layer(shape: HeadShape, target: dict[str, Any]) -> dict[str, Any]:
         "bos_token_id": target.get("bos_token_id"),
         "eos_token_id": target.get("eos_token_id"),
         "torch_dtype": "bfloat16",
+        "num_aux_hidden_states": shape.features,  # vLLM takes three where it is not said
     }
 
 
@@ -98,6 +99,8 @@ def _plain(shape: HeadShape, target: dict[str, Any], layers: Sequence[int]) -> d
         "architectures": ["LlamaForCausalLMEagle3"],
         "draft_vocab_size": shape.vocabulary,
         "norm_before_residual": False,
+        # Where vLLM's second runner looks for them; its first one looks below.
+        "eagle_aux_hidden_state_layer_ids": list(layers),
         "eagle_config": {
             "use_aux_hidden_state": True,
             "eagle_aux_hidden_state_layer_ids": list(layers),

@@ -62,5 +62,19 @@ def initial_head(target: Any, shape: HeadShape, vocabulary: DraftVocabulary, *, 
     return head
 
 
+@torch.no_grad()
+def random_head(target: Any, shape: HeadShape, vocabulary: DraftVocabulary, *, seed: int) -> Eagle3Head:
+    """Random weights, norms of one: nothing of the target but the output rows, without which no logit means a token."""
+    torch.manual_seed(seed)
+    head = Eagle3Head(shape)
+    for name, weight in head.named_parameters():
+        if weight.dim() > 1:
+            weight.normal_(std=0.02)
+        elif "norm" in name:
+            weight.fill_(1.0)
+    _copy(head.lm_head.weight, target.get_output_embeddings().weight[torch.from_numpy(vocabulary.target_ids)])
+    return head
+
+
 def _copy(into: Tensor, source: Tensor) -> None:
     into.copy_(source.to(into.dtype))

@@ -22,9 +22,9 @@ class Acceptance:
     k: int
     answers: int
     output_tokens: int
-    steps: int
-    drafts: int
-    drafted_tokens: int
+    steps: float
+    drafts: float
+    drafted_tokens: float
     by_position: list[float]  # s_i, i = 1..k; empty where nothing was drafted
     by_position_intervals: list[Interval]
     acceptance_length: Measured  # also E(k) = 1 + sum s_i: the two are one number
@@ -81,12 +81,12 @@ def _as_counters(counts: Sequence[WalkCounts], k: int) -> CounterChange:
     return CounterChange(0.0, 0.0, increases)
 
 
-def _at(index: int) -> Callable[[WalkCounts], int]:
+def _at(index: int) -> Callable[[WalkCounts], float]:
     return lambda counts: counts.accepted[index]
 
 
 def _over_drafts(
-    counts: Sequence[WalkCounts], of: Callable[[WalkCounts], int], low: float = 0.0, high: float = 1.0
+    counts: Sequence[WalkCounts], of: Callable[[WalkCounts], float], low: float = 0.0, high: float = 1.0
 ) -> Interval:
     return _clipped(clustered_ratio_interval([of(c) for c in counts], [c.drafts for c in counts]), low, high)
 

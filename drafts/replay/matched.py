@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from drafts.replay.expected import expected_walk
 from drafts.replay.traces import Trace
 from drafts.replay.walk import WalkCounts, walk
 
@@ -26,23 +28,35 @@ class MatchedDrafter:
         return [*self._said[position : position + right], *[_WRONG] * (room - right)]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a model's pass over one answer says: `runs` for a draft that takes its likeliest tokens, `weights` for one that draws.
+
+    runs: for each token of prompt, answer and what is known beyond, how many tokens of a chain of drafts whose first stands in
+        for it agree with the text, up to the largest k.
+    weights: see `drafts.replay.expected`.
+    """
+
+    runs: Sequence[int] = ()
+    weights: Sequence[Sequence[float]] = ()
+
+
 def replay_matched(
     traces: Sequence[Trace],
-    runs: Sequence[Sequence[int]],
+    known: Sequence[Known],
     ks: Sequence[int],
     max_model_len: int | None = None,
 ) -> dict[int, list[WalkCounts]]:
-    """Counts by k.
-
-    Args:
-        runs: of each trace, for each token of prompt, answer and what is known beyond: how many tokens of a chain of drafts
-            whose first stands in for it agree with the text, up to the largest k.
-    """
+    """Counts by k."""
     counts: dict[int, list[WalkCounts]] = {k: [] for k in ks}
-    for trace, own in zip(traces, runs, strict=True):
+    for trace, own in zip(traces, known, strict=True):
         tokens = trace.prompt_token_ids + trace.output_token_ids
+        prompt_tokens = len(trace.prompt_token_ids)
         said = tokens + trace.beyond_token_ids
         for k in ks:
-            drafter = MatchedDrafter(said, own, k, max_model_len)
-            counts[k].append(walk(tokens, len(trace.prompt_token_ids), drafter, k, trace.beyond_token_ids))
+            if own.weights:
+                counts[k].append(expected_walk(own.weights, prompt_tokens, len(tokens), k, max_model_len))
+                continue
+            drafter = MatchedDrafter(said, own.runs, k, max_model_len)
+            counts[k].append(walk(tokens, prompt_tokens, drafter, k, trace.beyond_token_ids))
     return counts

@@ -25,6 +25,8 @@ class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """What the target says behind the answer's end, where it was asked: drafts that reach over the end are judged by it."""
     model: str = ""
     finish_reason: str | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """At which it was sampled; 0 is greedy."""
 
 
 def read_traces(path: Path) -> list[Trace]:
@@ -51,7 +53,7 @@ def read_traces(path: Path) -> list[Trace]:
             raise ConfigError(
                 f"{path}, line {number} is no trace: {error}.",
                 hint="A line is one JSON object with id, label, prompt_token_ids and output_token_ids "
-                "(and template, beyond_token_ids, model, finish_reason where known).",
+                "(and template, beyond_token_ids, model, finish_reason, temperature where known).",
             ) from error
         if trace.id in line_of:
             raise ConfigError(

@@ -24,18 +24,23 @@ class Drafter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WalkCounts:
-    """What one answer comes to. All lists have length k; position i is index i - 1."""
+    """What one answer comes to. All lists have length k; position i is index i - 1.
+
+    Whole numbers, but for the mean over a drafter's draws (`drafts.replay.expected`).
+    """
 
     output_tokens: int
-    steps: int  # decode steps, undrafted ones included; the prompt's own pass is none
-    drafts: int  # steps in which something was drafted
-    drafted_tokens: int
-    accepted: list[int]  # drafts whose first i tokens were all accepted
-    beyond_end: list[int]  # drafts that were right up to the log's end, and whose token i lies behind it
+    steps: float  # decode steps, undrafted ones included; the prompt's own pass is none
+    drafts: float  # steps in which something was drafted
+    drafted_tokens: float
+    accepted: Sequence[float]  # drafts whose first i tokens were all accepted
+    beyond_end: Sequence[
+        float
+    ]  # drafts that were right up to the log's end, and whose token i lies behind it
     made_beyond: int = 0  # tokens that the last step made behind the answer's end, the target's own included
 
     @property
-    def accepted_tokens(self) -> int:
+    def accepted_tokens(self) -> float:
         """Drafted tokens that the target would have kept."""
         return sum(self.accepted)
 

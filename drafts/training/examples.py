@@ -29,11 +29,12 @@ class Example:
 class ExampleFile:
     """Examples by number. A prompt that is too long loses its beginning, an answer its end."""
 
-    def __init__(self, path: Path, *, longest: int) -> None:
+    def __init__(self, path: Path, *, longest: int, greedy_only: bool = False) -> None:
         """Scan the file.
 
         Args:
             longest: tokens of an example, prompt and answer together; an answer gets half of it at least.
+            greedy_only: leave out answers that were sampled.
 
         Raises:
             ConfigError: if a line is no trace, an id comes twice, models differ, or nothing is there.
@@ -47,6 +48,8 @@ class ExampleFile:
         self.model = ""
         for number, place, line in _lines(path):
             trace = self._decode(line, number)
+            if greedy_only and trace.temperature:
+                continue
             if ids and trace.model != self.model:
                 raise ConfigError(f"{path}, line {number}: model {trace.model!r}, before it {self.model!r}.")
             self.model = trace.model
@@ -54,7 +57,10 @@ class ExampleFile:
             lengths.append(len(self._cut(trace).tokens))
             ids.append(int.from_bytes(hashlib.blake2b(trace.id.encode(), digest_size=8).digest()))
         if not places:
-            raise ConfigError(f"{path} holds no answer.", hint="`kilotoken collect` makes such files.")
+            raise ConfigError(
+                f"{path} holds no {'greedy ' if greedy_only else ''}answer.",
+                hint="`kilotoken collect` makes such files.",
+            )
         if len(set(ids)) < len(ids):
             raise ConfigError(
                 f"{path}: an id comes twice.", hint="Each answer counts once: give each its own id."

@@ -13,6 +13,7 @@ import numpy as np
 
 from accounting.errors import ConfigError
 from drafts.child_words import say
+from drafts.training.device import device_for
 from drafts.training.examples import ExampleFile
 from drafts.training.leak import MAX_OVERLAP, overlaps, refuse_leaks
 from drafts.training.loop import look_at, train
@@ -25,6 +26,16 @@ AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Job = TypeVar("Job", bound="TrainingJob")
 
 
+class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a training does not need and its manifest says: names as a user knows them, and where the answers came from."""
+
+    name: str = ""
+    target: str = ""
+    licence: str = "not stated"
+    command: str = ""
+    data: dict[str, Any] = {}
+
+
 class TrainingJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Paths are absolute. `directory` holds everything that a resumed training needs."""
 
@@ -32,12 +43,13 @@ class TrainingJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     trained: str
     held_out: str
     directory: str
-    device: str = "cpu"
+    device: str | None = None
+    """As torch names it; a GPU where there is one."""
     longest: AtLeastOne = 512
     """Tokens of an example."""
     epochs: Positive = 4.0
     budget_s: Positive | None = None
-    """Seconds of the training proper; None for no limit."""
+    """Seconds of asking the target and training together; None for no limit."""
     tokens_per_step: AtLeastOne = 2048
     learning_rate: Positive = 5e-4
     k: AtLeastOne = 5
@@ -45,13 +57,20 @@ class TrainingJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     seed: int = 1
     max_overlap: Positive = MAX_OVERLAP
     threads: AtLeastOne | None = None
+    about: About = About()
 
-    def plan(self) -> TrainingPlan:
-        """For the loop."""
+    @property
+    def where(self) -> str:
+        """The device that is computed on."""
+        return device_for(self.device)
+
+    def plan(self, *, spent_s: float = 0.0) -> TrainingPlan:
+        """For the loop, when so much of the budget is spent; a tenth of it is left to the loop whatever was spent."""
+        left_s = None if self.budget_s is None else max(self.budget_s - spent_s, self.budget_s / 10)
         return TrainingPlan(
             schedule=Schedule(self.learning_rate),
             epochs=self.epochs,
-            budget_s=self.budget_s,
+            budget_s=left_s,
             tokens_per_step=self.tokens_per_step,
             k=self.k,
             seed=self.seed,
@@ -76,7 +95,9 @@ def open_examples(job: TrainingJob) -> tuple[ExampleFile, ExampleFile]:
     Raises:
         ConfigError: if they are of two models, or the split leaks.
     """
-    trained, held_out = (ExampleFile(Path(path), longest=job.longest) for path in (job.trained, job.held_out))
+    trained = ExampleFile(Path(job.trained), longest=job.longest)
+    # Simulated acceptance is exact for greedy answers: sampled ones judge nothing.
+    held_out = ExampleFile(Path(job.held_out), longest=job.longest, greedy_only=True)
     if trained.model != held_out.model:
         raise ConfigError(
             f"{job.trained} holds answers of {trained.model!r}, {job.held_out} of {held_out.model!r}."
@@ -95,25 +116,34 @@ def store_identity(job: TrainingJob, examples: Path, **more: Any) -> str:
         "target": {
             file.name: [file.stat().st_size, int(file.stat().st_mtime)] for file in sorted(target.iterdir())
         },
-        "examples": hashlib.sha256(examples.read_bytes()).hexdigest(),
+        "examples": _digest(examples),
         "longest": job.longest,
         **more,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def train_and_judge(
-    job: TrainingJob, trainee: Trainee, examples: ExampleFile, held_out: ExampleFile
+    job: TrainingJob, trainee: Trainee, examples: ExampleFile, held_out: ExampleFile, *, spent_s: float
 ) -> dict[str, Any]:
-    """Train, or go on; how it went, and simulated acceptance on all held-out answers before and after."""
+    """Train, or go on; how it went, and simulated acceptance on all held-out answers before and after.
+
+    Args:
+        spent_s: seconds of the budget that the target's pass over the answers took.
+    """
     numbers = range(len(held_out))
-    before = look_at(trainee, held_out, numbers, job.k, job.device)
+    before = look_at(trainee, held_out, numbers, job.k, job.where)
     done = train(
-        trainee, examples, held_out, job.plan(),
-        directory=Path(job.directory), clock=time.monotonic, device=job.device,
+        trainee, examples, held_out, job.plan(spent_s=spent_s),
+        directory=Path(job.directory), clock=time.monotonic, device=job.where,
         tell=lambda stage, step, steps, known: say(stage=stage, done=step, total=steps, **known),
     )  # fmt: skip
-    return outcome(done, before, look_at(trainee, held_out, numbers, job.k, job.device))
+    return outcome(done, before, look_at(trainee, held_out, numbers, job.k, job.where))
 
 
 def outcome(trained: Trained, before: Walked, after: Walked) -> dict[str, Any]:

@@ -28,6 +28,8 @@ Clock = Callable[[], float]
 Tell = Callable[[str, int, int, dict[str, Any]], None]
 #: Steps that are timed before the number of all steps is fixed, after as many that warm caches.
 _TIMED_STEPS = 8
+#: So few are made untimed: half a training would be over before its end was known.
+_FEW_STEPS = 8 * _TIMED_STEPS
 
 
 def train(
@@ -107,8 +109,8 @@ class _Loop:
     def _steps(self) -> str:
         """Step until something ends it; what ended it."""
         timed_from_s, first = 0.0, self.progress.step
-        if self.plan.budget_s is None and self.progress.steps is None:
-            self._fix_steps(step_s=0.0)
+        if self.progress.steps is None and (self.plan.budget_s is None or self._planned() <= _FEW_STEPS):
+            self.progress.steps = max(self._planned(), self.progress.step + 1)
         for step, numbers in self._batches():
             if step < self.progress.step:
                 continue
@@ -139,16 +141,21 @@ class _Loop:
                 yield step, numbers
                 step += 1
 
-    def _fix_steps(self, step_s: float) -> None:
-        an_epoch = len(
-            epoch_batches(
-                self.examples.lengths, tokens=self.plan.tokens_per_step, seed=self.plan.seed, epoch=0
-            )
+    def _planned(self) -> int:
+        """Steps of all epochs."""
+        lengths, tokens = self.examples.lengths, self.plan.tokens_per_step
+        return round(
+            self.plan.epochs * len(epoch_batches(lengths, tokens=tokens, seed=self.plan.seed, epoch=0))
         )
-        steps = round(self.plan.epochs * an_epoch)
-        if self.plan.budget_s is not None:
-            left_s = max(0.0, 0.95 * self.plan.budget_s - self._elapsed_s())
-            steps = min(steps, self.progress.step + int(left_s / max(step_s, 1e-6)))
+
+    def _fix_steps(self, step_s: float) -> None:
+        """All of them, or as many as the budget leaves time for beside the looks."""
+        began_s = self.clock()
+        self._look()
+        looks_s = self.plan.looks * (self.clock() - began_s)
+        assert self.plan.budget_s is not None
+        left_s = max(0.0, 0.95 * self.plan.budget_s - self._elapsed_s() - looks_s)
+        steps = min(self._planned(), self.progress.step + int(left_s / max(step_s, 1e-6)))
         self.progress.steps = max(steps, self.progress.step + 1)
 
     def _is_at_end(self) -> bool:

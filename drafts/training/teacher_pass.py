@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +32,7 @@ def teacher_pass(
     identity: str,
     device: str,
     tell: Callable[[int, int], None],
+    clock: Callable[[], float] = time.monotonic,
 ) -> TeacherStore:
     """Fill the store in `directory`, or what is missing of it.
 
@@ -45,6 +47,7 @@ def teacher_pass(
     store = TeacherStore(directory, examples, columns, identity)
     if store.done == len(examples):
         return store
+    began_s = clock()
     made = teacher()
     total, done = int(examples.lengths.sum()), int(examples.lengths[: store.done].sum())
     for number in range(store.done, len(examples)):
@@ -52,7 +55,10 @@ def teacher_pass(
         store.put(number, made.said_of(alone(examples[number], device)))
         done += int(examples.lengths[number])
         if (number + 1) % _FLUSH_EVERY == 0:
+            store.took(clock() - began_s)
+            began_s = clock()
             store.flush()
+    store.took(clock() - began_s)
     store.flush()
     tell(total, total)
     return store

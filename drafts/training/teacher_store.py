@@ -50,11 +50,16 @@ class TeacherStore:
         """
         self.directory = directory
         self._ends = np.cumsum(examples.lengths)
-        self._facts: dict[str, Any] = {"identity": identity, "examples": len(examples), "done": 0}
+        self._facts: dict[str, Any] = {
+            "identity": identity,
+            "examples": len(examples),
+            "done": 0,
+            "spent_s": 0.0,
+        }
         known = self._read_facts()
         resumed = known is not None and known["identity"] == identity and known["examples"] == len(examples)
         if resumed and known is not None:
-            self._facts = known
+            self._facts = self._facts | known
         rows = int(self._ends[-1])
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -79,6 +84,15 @@ class TeacherStore:
     def done(self) -> int:
         """Examples that are in it."""
         return int(self._facts["done"])
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds that filling it took, interrupted passes included."""
+        return float(self._facts["spent_s"])
+
+    def took(self, seconds: float) -> None:
+        """Add to them."""
+        self._facts["spent_s"] += seconds
 
     def put(self, number: int, rows: Mapping[str, Tensor]) -> None:
         """Write one example's rows; `number` is the next that is missing."""

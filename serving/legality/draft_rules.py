@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from serving.config import ServerConfig
 from serving.legality.refusal import Circumstances, Refusal, Rule
 from serving.models.checkpoint_facts import CheckpointFacts, common_tokens
-from serving.speculation import DraftModelSpeculation
+from serving.speculation import DraftModelSpeculation, ModelDraft
 
 #: Share of ids that may mean another text: two conversions of one tokenizer spell byte tokens differently.
 SAME_TOKENIZER_TOLERANCE = 0.01
@@ -122,10 +122,29 @@ def has_mark(draft: CheckpointFacts) -> bool:
     return nested or any(draft.integer(name) is not None for name in PARALLEL_MARKS)
 
 
+def draft_passed_its_check(config: ServerConfig, circumstances: Circumstances) -> Iterator[Refusal]:
+    """A draft that was found not to be what was trained, or not to belong to its target."""
+    speculation, draft, target = config.speculation, circumstances.draft, circumstances.target
+    if not isinstance(speculation, ModelDraft) or speculation.unchecked or draft is None or target is None:
+        return
+    if isinstance(speculation, DraftModelSpeculation) and speculation.use_heterogeneous_vocab:
+        return  # what was checked is a draft of the target's own tokens
+    verdict = draft.verdicts.get(target.mark)
+    if verdict is not None and (problems := verdict.problems):
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        yield Refusal(
+            "draft-failed-its-check",
+            f"{draft.name} failed `kilotoken draft check` on {verdict.checked_at[:10]}: {problems[0].rstrip('.')}{more}.",
+            "Train or export it again and check it, or serve it all the same with --unchecked (`unchecked: true` in its "
+            "speculation section).",
+        )
+
+
 DRAFT_RULES: tuple[Rule, ...] = (
     draft_is_a_language_model,
     vocabularies_have_one_size,
     tokenizers_agree,
     heterogeneous_has_something_in_common,
     parallel_draft_was_trained_for_it,
+    draft_passed_its_check,
 )

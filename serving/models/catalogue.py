@@ -13,6 +13,7 @@ from serving.models.cache import cache_root
 from serving.models.copies import copy_names
 from serving.models.packaged import PACKAGED_MODELS, PackagedModel
 from serving.models.quantisation import SCHEMES
+from serving.models.zoo import ZooDraft, zoo_draft, zoo_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,14 @@ class QuantisedCopy:
     name: str
 
 
-ModelSource = Packaged | QuantisedCopy | LocalPath | HubId
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """The text names a draft that ships with kilotoken."""
+
+    draft: ZooDraft
+
+
+ModelSource = Packaged | Shipped | QuantisedCopy | LocalPath | HubId
 
 _HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>\w[\w./-]*))?", re.ASCII)
 _PATH_STARTS = ("/", "./", "../", "~")
@@ -54,7 +62,7 @@ def classify_model(text: str, *, base_dir: Path, copies: Collection[str] | None 
     """What `text` names; relative paths are taken from `base_dir`. `copies` are the names of copies made here, by default
     those in the user's own cache.
 
-    A packaged name, then a copy's, wins over a directory of the same name (write ./name for the directory), and an existing
+    A packaged name, a shipped draft's, then a copy's, wins over a directory of the same name (write ./name for the directory), and an existing
     path wins over a hub id. A name that is none of the three is an error, not a guess: a misspelt packaged
     name must not become a download attempt from a hub.
     """
@@ -62,6 +70,8 @@ def classify_model(text: str, *, base_dir: Path, copies: Collection[str] | None 
     copies = copy_names(cache_root()) if copies is None else copies
     if text in PACKAGED_MODELS:
         return Packaged(PACKAGED_MODELS[text])
+    if text in zoo_names():
+        return Shipped(zoo_draft(text))
     if text in copies:
         return QuantisedCopy(text)
     if text in (".", "..") or text.startswith(_PATH_STARTS):
@@ -71,6 +81,11 @@ def classify_model(text: str, *, base_dir: Path, copies: Collection[str] | None 
     if match := _HUB_ID.fullmatch(text):
         return HubId(match["repository"], match["revision"])
     raise _unknown_model(text, copies)
+
+
+def _shipped() -> str:
+    names = zoo_names()
+    return f", a draft that ships ({', '.join(names)})" if names else ""
 
 
 def _absolute(text: str, base_dir: Path) -> Path:
@@ -92,7 +107,7 @@ def _unknown_model(text: str, copies: Collection[str] = ()) -> ModelError:
     """The error for a name that means nothing here, with the nearest one that does."""
     made_here = f", a copy made here ({', '.join(sorted(copies))})" if copies else ""
     allowed = (
-        f"Allowed are a packaged model ({', '.join(PACKAGED_MODELS)}){made_here}, a directory that exists (or a"
+        f"Allowed are a packaged model ({', '.join(PACKAGED_MODELS)}){_shipped()}{made_here}, a directory that exists (or a"
         " path that starts with /, ./, ../ or ~), or a hub repository as org/name or org/name@revision."
     )
     stem, _, scheme = text.rpartition("-")
@@ -102,7 +117,7 @@ def _unknown_model(text: str, copies: Collection[str] = ()) -> ModelError:
             hint=f"Make it: kilotoken models quantize {stem} --scheme {scheme}",
         )
     if "/" not in text:
-        lowered = {name.lower(): name for name in (*PACKAGED_MODELS, *copies)}
+        lowered = {name.lower(): name for name in (*PACKAGED_MODELS, *zoo_names(), *copies)}
         nearest = difflib.get_close_matches(text.lower(), lowered, n=1, cutoff=0.5)
         if nearest:
             name = lowered[nearest[0]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from accounting.errors import ModelError
+from serving.models.draft_verdict import DraftVerdict, checkpoint_mark, kept_verdicts
 
 #: Where model families keep the language model's own settings inside a larger config.json.
 _NESTED = ("text_config", "transformer_layer_config", "llm_config", "language_config")
@@ -29,6 +30,10 @@ class CheckpointFacts:
     config: Mapping[str, Any]
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     tokens: Mapping[str, int] = field(default_factory=dict)
+    mark: str = ""
+    """What its files are told by (`serving.models.draft_verdict`)."""
+    verdicts: Mapping[str, DraftVerdict] = field(default_factory=dict)
+    """What `kilotoken draft check` found of it as a draft of a target, by the target's mark."""
 
     def value(self, key: str) -> Any:
         """A setting from the top of config.json, else from the language model's part of it; None if absent."""
@@ -108,7 +113,9 @@ def read_checkpoint_facts(directory: Path, *, name: str = "") -> CheckpointFacts
     if not isinstance(config, dict):
         raise ModelError(f"{path} holds {type(config).__name__} where an object is expected.")
     tokens = _tokens(directory / "tokenizer.json")
-    return CheckpointFacts(name or directory.name, config, _shapes(directory), tokens)
+    shapes, mark = _shapes(directory), checkpoint_mark(directory)
+    verdicts = kept_verdicts(directory, mark)
+    return CheckpointFacts(name or directory.name, config, shapes, tokens, mark=mark, verdicts=verdicts)
 
 
 def _shapes(directory: Path) -> dict[str, tuple[int, ...]]:

@@ -1,6 +1,7 @@
 """One example per rule: refused with a reason and a way out; and the same example mended is not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from accounting.errors import ConfigError
 from serving.config import ServerConfig
 from serving.legality import Circumstances, cautions, refusals, refuse_illegal
 from serving.models.checkpoint_facts import CheckpointFacts
+from serving.models.draft_verdict import DraftVerdict
 
 WORDS = {f"word{i}": i for i in range(2000)}
 TARGET = CheckpointFacts(
@@ -44,6 +46,14 @@ HEAD = CheckpointFacts(
             f"midlayer.{part}.weight": (64,)
             for part in ("input_layernorm", "hidden_norm", "post_attention_layernorm")
         },
+    },
+)
+FAILED = replace(
+    DRAFT,
+    verdicts={
+        "this target": DraftVerdict(
+            ("the tensor model.norm.weight is missing", "another"), "2026-11-27T10:00"
+        )
     },
 )
 PARALLEL = {**HEAD.shapes, "mask_hidden": (64,)}
@@ -166,6 +176,10 @@ REFUSED: dict[str, tuple[dict[str, Any], Circumstances]] = {
         spec("draft_model", model="d", parallel_drafting=True),
         on("cpu", draft=DRAFT),
     ),
+    "draft-failed-its-check": (
+        DRAFTING,
+        on("cpu", draft=FAILED, target=replace(TARGET, mark="this target")),
+    ),
     "model-as-head": (EAGLE3, on("cpu", draft=changed(DRAFT, hidden_size=64))),
     "eagle3-head-elsewhere": (spec("eagle", model="head"), on("cpu", draft=HEAD)),
     "hidden-size": (EAGLE3, on("cpu", draft=changed(HEAD, hidden_size=128))),
@@ -259,6 +273,11 @@ ALLOWED: list[tuple[dict[str, Any], Circumstances]] = [
         on("cpu", draft=changed(DRAFT, vocab_size=9)),
     ),
     (DRAFTING, on("cpu", draft=changed(DRAFT, tokens={**WORDS, "word7": 8}))),
+    (
+        spec("draft_model", model="draft", unchecked=True),
+        on("cpu", draft=FAILED, target=replace(TARGET, mark="this target")),
+    ),
+    (DRAFTING, on("cpu", draft=FAILED, target=replace(TARGET, mark="another"))),
     (spec("mtp", 4), on("cpu", target=changed(TARGET, num_nextn_predict_layers=2))),
     ({"kv_cache": {"dtype": "fp8"}}, on("cpu", target=changed(TARGET, head_dim=64))),
     (

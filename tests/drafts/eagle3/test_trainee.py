@@ -16,7 +16,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from drafts.eagle3.export import Layout, export_head  # noqa: E402
 from drafts.eagle3.initial import initial_head, shape_for  # noqa: E402
-from drafts.eagle3.teacher import Eagle3Teacher, columns, default_layers  # noqa: E402
+from drafts.eagle3.teacher import Eagle3Teacher, columns, default_layers, layers_to_train  # noqa: E402
 from drafts.eagle3.trainee import HeadTrainee, HeadTraining  # noqa: E402
 from drafts.eagle3.vocabulary import DraftVocabulary  # noqa: E402
 from drafts.training.batches import padded  # noqa: E402
@@ -116,10 +116,17 @@ def test_it_learns(target: Any, files: Any, stores: Any, tmp_path: Path) -> None
     assert np.mean(done.losses[-5:]) < 0.9 * np.mean(done.losses[:5])
 
 
-def test_layers_that_are_another_thing_when_served_are_refused(target: Any) -> None:
-    assert default_layers(30) == (2, 15, 27)
-    with pytest.raises(ValueError, match="each must lie below"):
-        Eagle3Teacher(target, (2, 4, 8))
+def test_layers_are_those_of_the_served_model(target: Any) -> None:
+    assert default_layers(30) == layers_to_train(30) == (2, 15, 27)
+    assert all(len(layers_to_train(depth)) == 3 for depth in range(4, 40)), "three, whatever the depth"
+    depth = target.config.num_hidden_layers
+    with pytest.raises(ValueError, match=f"of a target with {depth}"):
+        Eagle3Teacher(target, (2, 4, depth + 1))
+    tokens = torch.tensor([[5, 9, 3, 7]])
+    behind_all = Eagle3Teacher(target, (depth,)).features(tokens)
+    normed = target.model(tokens, output_hidden_states=True).hidden_states[-1][0]
+    torch.testing.assert_close(target.model.norm(behind_all), normed)
+    assert not torch.allclose(behind_all, normed), "the stream itself, as vLLM hands it out"
 
 
 @pytest.mark.parametrize("layout", Layout)

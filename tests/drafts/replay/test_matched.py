@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drafts.replay.matched import replay_matched
+from drafts.replay.matched import Known, replay_matched
 from drafts.replay.traces import Trace, read_traces
 from drafts.training.walk import chain_matches, walk_matches
 
@@ -21,7 +21,7 @@ def test_it_counts_what_the_trainer_s_walk_counts(agrees: list[bool], k: int) ->
     runs = np.cumprod(matches, axis=0).sum(axis=0).tolist()
     length = len(agrees)
     trace = Trace(id="1", label="x", prompt_token_ids=[1, 2, 3], output_token_ids=list(range(4, length + 1)))
-    (counts,) = replay_matched([trace], [runs], [k])[k]
+    (counts,) = replay_matched([trace], [Known(runs)], [k])[k]
     walked = walk_matches(matches, 4)
     assert (counts.steps, counts.accepted) == (walked.steps, list(walked.accepted_at))
     assert counts.drafted_tokens == counts.drafts * k
@@ -29,7 +29,7 @@ def test_it_counts_what_the_trainer_s_walk_counts(agrees: list[bool], k: int) ->
 
 def test_no_room_no_draft() -> None:
     trace = Trace(id="1", label="x", prompt_token_ids=[1, 2], output_token_ids=[3, 4, 5, 6])
-    (counts,) = replay_matched([trace], [[3] * 6], [3], max_model_len=5)[3]
+    (counts,) = replay_matched([trace], [Known([3] * 6)], [3], max_model_len=5)[3]
     assert counts.drafted_tokens < 3 * counts.steps
 
 
@@ -72,6 +72,6 @@ def replayed_length(folder: Path, draft: str) -> float:
         dtype="float32",
     )
     match(job)
-    runs = [json.loads(line) for line in out.read_text().splitlines()]
-    counts = replay_matched(read_traces(held_out), runs, [3])[3]
+    known = [Known(**json.loads(line)) for line in out.read_text().splitlines()]
+    counts = replay_matched(read_traces(held_out), known, [3])[3]
     return 1 + sum(sum(one.accepted) for one in counts) / sum(one.drafts for one in counts)

@@ -1,0 +1,1 @@
+"""Drafts from a target and its traffic: made, checked, compared, described."""
