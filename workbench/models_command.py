@@ -17,13 +17,12 @@ from serving.engine_build import installed_engine
 from serving.models.cache import bytes_below, converted_dir, remove_directory
 from serving.models.catalogue import HubId, LocalPath, Packaged, QuantisedCopy, Shipped, classify_model
 from serving.models.copies import copies_dir, copy_names
-from serving.models.fetch import Report
 from serving.models.hub_cache import repository_dir
 from serving.models.zoo import completed_dir
 from workbench.model_inventory import DAMAGED, NOT_FETCHED, READY, ModelRow, all_models
 from workbench.models import resolve_model
 from workbench.quantise_model import quantise_model
-from workbench.status_line import status_line
+from workbench.status_line import status_line, steps
 
 _COLOURS = {READY: "green", NOT_FETCHED: "dim", DAMAGED: "red"}
 
@@ -82,7 +81,7 @@ def fetch(name: str, *, root: Path, base_dir: Path, console: Console) -> None:
         ModelError: it cannot be had.
     """
     with status_line(console) as say:
-        model = resolve_model(name, base_dir=base_dir, report=_steps(say), root=root)
+        model = resolve_model(name, base_dir=base_dir, report=steps(say), root=root)
     console.print(
         f"{model.name} is ready in {model.served_from} ({model.source}; licence: {model.licence}).",
         markup=False,
@@ -107,7 +106,7 @@ def quantize(
             base_dir=base_dir,
             device=engine.device if engine else "cpu",
             root=root,
-            report=_steps(say),
+            report=steps(say),
         )
     size = bytes_below(copy.directory)
     console.print(f"{copy.name} is ready: {size / 1e9:.2f} GB, {copy.source}.", markup=False, soft_wrap=True)
@@ -117,13 +116,6 @@ def quantize(
         soft_wrap=True,
     )
     console.print("  kilotoken quality CONFIG", markup=False, soft_wrap=True)
-
-
-def _steps(say: Callable[[str], None]) -> Report:
-    def report(stage: str, done: int, total: int | None) -> None:
-        say(f"{stage} {done / total:.0%}" if total else stage)
-
-    return report
 
 
 def remove(

@@ -26,3 +26,12 @@ def status_line(console: Console) -> Iterator[Callable[[str], None]]:
                 console.print(text, markup=False)
 
         yield say
+
+
+def steps(say: Callable[[str], None]) -> Callable[[str, int, int | None], None]:
+    """For whatever counts (downloads, child processes): stage, done and in all, as one sentence."""
+
+    def report(stage: str, done: int, total: int | None) -> None:
+        say(f"{stage} {done / total:.0%}" if total else stage)
+
+    return report

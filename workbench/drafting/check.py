@@ -25,6 +25,7 @@ from workbench.drafting.live import LiveAsk, live_against_replay
 from workbench.drafting.sections import method_of, server_with, speculation
 from workbench.models import resolve_model
 from workbench.replay_draft import DraftModel
+from workbench.status_line import steps
 
 Document = dict[str, Any]
 Say = Callable[[str], None]
@@ -49,9 +50,9 @@ def check_draft(request: CheckRequest, *, base_dir: Path, log: Path, say: Say) -
     Raises:
         KilotokenError: if something could not be asked, which says nothing about the draft: no verdict is kept then.
     """
-    steps = _steps(say)
-    draft = resolve_model(request.draft, base_dir=base_dir, report=steps, tokenizer_needed=False)
-    target = resolve_model(request.target, base_dir=base_dir, report=steps)
+    told = steps(say)
+    draft = resolve_model(request.draft, base_dir=base_dir, report=told, tokenizer_needed=False)
+    target = resolve_model(request.target, base_dir=base_dir, report=told)
     directories = (Path(draft.served_from), Path(target.served_from))
     facts = [read_checkpoint_facts(directory) for directory in directories]
     document: Document = {
@@ -63,7 +64,7 @@ def check_draft(request: CheckRequest, *, base_dir: Path, log: Path, say: Say) -
     problems = _said_problems(request, facts[0], facts[1], directories, say)
     live_problems: list[str] = []
     if not problems:
-        found, document["parity"] = _computed(request, directories, steps)
+        found, document["parity"] = _computed(request, directories, told)
         problems += found
     if request.live is not None and not problems:
         document["live"], live_problems = _live(request, request.live, facts, directories, log, say)
@@ -100,18 +101,18 @@ def _said_problems(
 
 
 def _computed(
-    request: CheckRequest, directories: tuple[Path, Path], steps: Callable[..., None]
+    request: CheckRequest, directories: tuple[Path, Path], report: Callable[..., None]
 ) -> tuple[list[str], Document]:
     """What the child finds wrong of the files, and how near its logits are.
 
     Raises:
         ModelError: if the files cannot be computed here; nothing is known of the draft then.
     """
-    steps("computing what the files say of a few texts", 0, None)
+    report("computing what the files say of a few texts", 0, None)
     with tempfile.TemporaryDirectory(prefix="kilotoken-check-") as folder:
         job = Path(folder) / "job.json"
         job.write_text(json.dumps({"draft": str(directories[0]), "target": str(directories[1])}))
-        outcome = run_module("drafts.training.check_files", [str(job)], steps)
+        outcome = run_module("drafts.training.check_files", [str(job)], report)
     if outcome.error:
         raise failure(
             f"{request.draft} could not be checked",
@@ -165,12 +166,3 @@ def _keep(
     except OSError:
         return None
     return str(directories[0])
-
-
-def _steps(say: Say) -> Callable[[str, int, int | None], None]:
-    """Progress of fetching and of child processes as one sentence."""
-
-    def report(stage: str, done: int, total: int | None) -> None:
-        say(f"{stage}: {done / total:.0%}" if total else stage)
-
-    return report

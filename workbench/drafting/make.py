@@ -30,6 +30,7 @@ from workbench.drafting.stages import Stages
 from workbench.drafting.time_budget import shares
 from workbench.drafting.trainer import check_job, train_draft, training_job
 from workbench.models import resolve_model
+from workbench.status_line import steps
 
 Document = dict[str, Any]
 Say = Callable[[str], None]
@@ -71,10 +72,10 @@ def make_draft(
     if not (request.out / "training" / "last").exists() and not stages.is_done("training"):
         stages.unsettle("training")  # a setting that was refused may be mended
     stages.settle("training", request.of_training())
-    target = resolve_model(request.target, base_dir=Path(), report=_steps(tell))
-    job = training_job(request, target, argv=argv, budget_s=planned.training_s, report=_steps(tell))
+    target = resolve_model(request.target, base_dir=Path(), report=steps(tell))
+    job = training_job(request, target, argv=argv, budget_s=planned.training_s, report=steps(tell))
     if not stages.is_done("training"):
-        check_job(request, job, report=_steps(tell))  # a mistake must not show after an hour of asking
+        check_job(request, job, report=steps(tell))  # a mistake must not show after an hour of asking
     left_s = max(0.0, planned.asking_s - stages.spent_s("asking"))
     collected = stages.once(
         "asking", partial(ask_target, request, target, argv=argv, stop_after_s=left_s, say=tell)
@@ -136,12 +137,3 @@ def _compare(made: MadeDraft, run: RunExperiment) -> Document:
     )  # fmt: skip
     run(file, request.out / "run")
     return {"run": "run"}
-
-
-def _steps(say: Say) -> Callable[[str, int, int | None], None]:
-    """Progress of whatever counts, as one sentence."""
-
-    def report(stage: str, done: int, total: int | None) -> None:
-        say(f"{stage} {done / total:.0%}" if total else stage)
-
-    return report
