@@ -1,6 +1,7 @@
 """Slowdowns of 5 and 10 % planted on a real vLLM: how often does the comparison find them within a pilot's pairs?
 
     python benchmarks/planted_slowdown.py --noise results/block-noise-2-core-cpu.json --start 1 --out DIR --name 2-core-cpu
+    python benchmarks/planted_slowdown.py --noise ... --only slower-5 --start 1 --out DIR --name 2-core-cpu
     python benchmarks/planted_slowdown.py --noise ... --finished RUN [RUN ...] --name 2-core-cpu   # start none
 
 A run of planted-slowdown.yaml with as many repeats as the pilot asks for, and some to spare for cells that are not valid, is
@@ -48,12 +49,13 @@ def main() -> None:
     arguments = _arguments()
     noise = json.loads(arguments.noise.read_text())["pooled"]["pair_noise"]
     slowdowns = planted_slowdowns(load_experiment(EXPERIMENT))
+    if arguments.only is not None:
+        slowdowns = {arm: share for arm, share in slowdowns.items() if arm == arguments.only}
     asked = {arm: pairs_asked(noise, share, family=len(slowdowns)) for arm, share in slowdowns.items()}
     for arm, pairs in asked.items():
         print(f"{arm}: the pilot asks for {pairs} pairs to find {slowdowns[arm]:.0%}")
-    runs = arguments.finished or run_tries(
-        arguments.start, math.ceil(SPARE * max(asked.values())), arguments.out
-    )
+    repeats = math.ceil(SPARE * max(asked.values()))
+    runs = arguments.finished or run_tries(arguments.start, repeats, arguments.out, tuple(slowdowns))
     rows = [
         count_found([RunDirectory.open(run) for run in runs], arm, share, asked[arm], family=len(slowdowns))
         for arm, share in slowdowns.items()
@@ -62,7 +64,8 @@ def main() -> None:
     if arguments.name:
         path = RESULTS / f"false-alarms-{arguments.name}.json"
         known: Document = json.loads(path.read_text()) if path.is_file() else {}
-        path.write_text(json.dumps(known | {"planted": rows}, indent=2) + "\n")
+        others = [row for row in known.get("planted", ()) if row["arm"] not in slowdowns]
+        path.write_text(json.dumps(known | {"planted": [*others, *rows]}, indent=2) + "\n")
     sys.exit(int(not all(row["held"] for row in rows)))
 
 
@@ -75,6 +78,9 @@ def _arguments() -> argparse.Namespace:
         "--start", type=int, default=1, metavar="N", help="runs to start, unless they are in --out already"
     )
     parser.add_argument("--out", type=Path, help="directory of the runs")
+    parser.add_argument(
+        "--only", choices=("slower-5", "slower-10"), help="one slowdown: fewer lives a run, no family of arms"
+    )
     parser.add_argument(
         "--finished", type=Path, nargs="+", metavar="RUN", help="count these runs, start none"
     )
@@ -106,10 +112,12 @@ def pairs_asked(noise: Sequence[float], effect: float, *, family: int) -> int:
     return max(pairs, MINIMUM_PAIRS)
 
 
-def run_tries(count: int, repeats: int, directory: Path) -> list[Path]:
-    """Run the experiment so many times, each unless it is finished already."""
+def run_tries(count: int, repeats: int, directory: Path, slower: Sequence[str]) -> list[Path]:
+    """Run the experiment with these slower arms so many times, each unless it is finished already."""
     directory.mkdir(parents=True, exist_ok=True)
     document = read_yaml(EXPERIMENT) | {"repeats": repeats}
+    kept = (document["baseline"], *slower)
+    document["arms"] = {arm: own for arm, own in document["arms"].items() if arm in kept}
     document["server"]["speculation"]["python_path"] = str(EXPERIMENT.parent.resolve())
     runs = []
     for seed in range(1, count + 1):
