@@ -20,6 +20,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from workbench.child_steps import run_module
+from workbench.drafting.request import Kind
+from workbench.drafting.trainer import MODULES
 from workbench.provenance import collect_provenance, machine_sentence
 from workbench.run_directory import write_json
 
@@ -55,14 +57,13 @@ VARIANTS: dict[str, dict[str, Row]] = {
     },
 }
 SEEDS = (1, 2)
-_MODULES = {"eagle3": "drafts.eagle3.train", "distil": "drafts.distil.train"}
 
 
 def main() -> None:
     """Train what is missing, show, keep."""
     given = _arguments()
     asked = json.loads((given.made / "make.json").read_text())["asked"]
-    kind = asked["training"]["kind"]
+    kind: Kind = asked["training"]["kind"]
     rows = []
     shipped = json.loads((given.made / "training" / "job.json").read_text())
     for name, change in VARIANTS[kind].items():
@@ -86,7 +87,7 @@ def main() -> None:
         write_json(RESULTS / f"draft-ablations-{kind}-{given.name}.json", document)
 
 
-def _trained(given: argparse.Namespace, kind: str, name: str, change: Row, seed: int) -> Row:
+def _trained(given: argparse.Namespace, kind: Kind, name: str, change: Row, seed: int) -> Row:
     directory = given.work / f"{name.replace(': ', '-').replace(' ', '-').replace(',', '')}-{seed}"
     kept = directory / "ablation.json"
     if kept.is_file():
@@ -101,7 +102,7 @@ def _trained(given: argparse.Namespace, kind: str, name: str, change: Row, seed:
     if share < 1.0:
         job["trained"] = str(_part(Path(job["trained"]), directory / "train.jsonl", share).resolve())
     write_json(directory / "job.json", job)
-    outcome = run_module(_MODULES[kind], [str(directory / "job.json")], lambda *_: None)
+    outcome = run_module(MODULES[kind], [str(directory / "job.json")], lambda *_: None)
     if outcome.error:
         sys.exit(f"error: {name}: {outcome.error}")
     found = outcome.result

@@ -19,13 +19,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from serving.models.checkpoint_facts import read_checkpoint_facts
 from serving.models.zoo import zoo_draft, zoo_names
 from workbench.drafting.live import ALLOWED, LiveAsk, live_against_replay
-from workbench.drafting.sections import server_with, speculation
 from workbench.models import resolve_model
 from workbench.provenance import collect_provenance, machine_sentence
-from workbench.replay_draft import DraftModel
 from workbench.run_directory import write_json
 
 RESULTS = Path(__file__).with_name("results")
@@ -70,16 +67,14 @@ def _row(draft: str, target: str, k: int, given: argparse.Namespace, work: Path)
 
 
 def _measured(draft: str, target: str, k: int, given: argparse.Namespace, work: Path) -> Row:
-    served = [
+    served = (
         Path(resolve_model(name, base_dir=Path(), report=lambda *_: None, tokenizer_needed=False).served_from)
         for name in (draft, target)
-    ]
-    facts = [read_checkpoint_facts(directory) for directory in served]
-    section = speculation(facts[0], served[0], k)
-    config = server_with(target, facts[1], section, dtype=DTYPE, streams=8)
-    drafter = DraftModel(str(served[0]), str(served[1]), DTYPE, unchecked=True)
+    )
     ask = LiveAsk(tuple(given.workload), given.prompts, given.tokens)
-    return live_against_replay(config, drafter, k, ask, log=work / f"{k}.log", say=lambda _text: None)
+    return live_against_replay(
+        *served, k=k, ask=ask, dtype=DTYPE, log=work / f"{k}.log", say=lambda _text: None
+    )
 
 
 def _arguments() -> argparse.Namespace:

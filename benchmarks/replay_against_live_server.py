@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 
 from accounting import acceptance
 from accounting import metric_names as names
 from accounting.counters import CounterChange, difference
-from drafts.replay.traces import Trace, read_traces
+from drafts.replay.traces import Trace, read_traces, write_traces
 from serving.config import DEFAULT_MODEL, ServerConfig
 from workbench.collect_command import CollectRequest, collect
 from workbench.collect_files import DOCUMENT
@@ -77,7 +76,7 @@ def _collect(work: Path, prompts: int, tokens: int, argv: Sequence[str]) -> None
 
 def written(path: Path, traces: Sequence[Trace]) -> Path:
     """The file, with these traces in it."""
-    path.write_bytes(b"".join(msgspec.json.encode(trace) + b"\n" for trace in traces))
+    write_traces(path, traces)
     return path
 
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from accounting.errors import ModelError
 from drafts.child_words import told
 from drafts.manifest import changed_files, read_manifest
+from drafts.pack_draft import checkpoint_tensors
 from drafts.tokenizer_files import copy_tokenizer
 
 _NOT_COPIED = ("base.json", "trained.safetensors", "kilotoken-check.json")
@@ -30,9 +31,7 @@ def complete_draft(packed: Path, base: Path, out: Path) -> dict[str, Any]:
     manifest = read_manifest(packed)
     if manifest is None:
         raise ModelError(f"{packed} has no manifest.")
-    there: dict[str, Any] = {}
-    for path in sorted(base.glob("*.safetensors")):
-        there |= load_file(path)
+    there = checkpoint_tensors(base)
     names = json.loads((packed / "base.json").read_bytes())["tensors"]
     if missing := [name for name in names if name not in there]:
         raise ModelError(f"{base} has no {missing[0]}, which {packed.name} needs of it.")

@@ -43,7 +43,7 @@ def pack_draft(
         copy_tokenizer(draft, out)
         shutil.copyfile(draft / "model.safetensors", out / "model.safetensors")
         return {"kept": len(load_file(draft / "model.safetensors")), "left_out": []}
-    own, there = load_file(draft / "model.safetensors"), _tensors(base)
+    own, there = load_file(draft / "model.safetensors"), checkpoint_tensors(base)
     left_out = [name for name, tensor in own.items() if name in there and torch.equal(tensor, there[name])]
     if not left_out:
         raise ValueError(f"{draft} has no tensor of {base}: pack it without a base")
@@ -53,7 +53,8 @@ def pack_draft(
     return {"kept": len(kept), "left_out": left_out}
 
 
-def _tensors(directory: Path) -> dict[str, torch.Tensor]:
+def checkpoint_tensors(directory: Path) -> dict[str, torch.Tensor]:
+    """All of them, from however many files."""
     found: dict[str, torch.Tensor] = {}
     for path in sorted(directory.glob("*.safetensors")):
         found |= load_file(path)

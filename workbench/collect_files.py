@@ -9,7 +9,7 @@ collect.json    how they were made, and the summary
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from accounting.errors import RunError
-from drafts.replay.traces import Trace
+from drafts.replay.traces import Trace, write_traces
 from workbench.collect_prompts import Chosen, Side
 from workbench.line_journal import LineJournal
 
@@ -95,17 +95,10 @@ def write_parts(directory: Path, chosen: Chosen, traces: Mapping[str, Trace]) ->
         seen.add(tokens)
         kept[sided.side].append(trace)
     for side, traces_of in kept.items():
-        _write_lines(directory / f"{side}.jsonl", traces_of)
+        write_traces(directory / f"{side}.jsonl", traces_of)
     return {
         str(side): _part_summary(f"{side}.jsonl", traces_of) for side, traces_of in kept.items()
     }, repeated
-
-
-def _write_lines(path: Path, traces: Iterable[Trace]) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.writelines(msgspec.json.encode(trace) + b"\n" for trace in traces)
-    partial.replace(path)
 
 
 def _part_summary(name: str, traces: Sequence[Trace]) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -70,3 +71,11 @@ def read_traces(path: Path) -> list[Trace]:
     if not traces:
         raise ConfigError(f"{path} holds no trace.", hint="Write one JSON object per line, one per answer.")
     return traces
+
+
+def write_traces(path: Path, traces: Iterable[Trace]) -> None:
+    """Write the file whole, one trace a line: nobody ever finds half of it."""
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.writelines(msgspec.json.encode(trace) + b"\n" for trace in traces)
+    partial.replace(path)

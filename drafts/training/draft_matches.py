@@ -25,6 +25,7 @@ from drafts.eagle3.teacher import Eagle3Teacher, default_layers
 from drafts.eagle3.trainee import head_matches
 from drafts.replay.traces import read_traces
 from drafts.training.device import device_for
+from drafts.training.walk import chain_matches
 
 _TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -104,8 +105,7 @@ class _DraftModel:
         log_q = log_of_next(self.draft(tokens, use_cache=False).logits[0], tokens[0], temperature)
         own = np.zeros(tokens.shape[1])
         own[1:] = accepted(log_p, log_q)
-        padded = np.concatenate([own, np.zeros(self.k)])
-        return np.stack([padded[i : i + len(own)] for i in range(self.k)])
+        return chain_matches(own, self.k)
 
 
 class _Head:

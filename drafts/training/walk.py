@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Value = TypeVar("Value", np.bool_, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,11 @@ def together(walked: Iterable[Walked]) -> Walked:
     return Walked(sum(one.steps for one in all_of_them), tuple(at))
 
 
-def chain_matches(agrees: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
+def chain_matches(agrees: NDArray[Value], k: int) -> NDArray[Value]:
     """(k, tokens) of a draft model whose i-th draft is its own next token behind the text: agreement, shifted.
 
     Args:
-        agrees: `agrees[n]`: behind the text's tokens before n the draft says token n.
+        agrees: `agrees[n]`: behind the text's tokens before n the draft says token n; or with which probability it does.
     """
-    padded = np.concatenate([agrees, np.zeros(k, dtype=bool)])
+    padded = np.concatenate([agrees, np.zeros(k, dtype=agrees.dtype)])
     return np.stack([padded[i : i + len(agrees)] for i in range(k)])

@@ -24,7 +24,6 @@ from workbench.child_steps import failure, run_module
 from workbench.drafting.live import LiveAsk, live_against_replay
 from workbench.drafting.sections import method_of, server_with, speculation
 from workbench.models import resolve_model
-from workbench.replay_draft import DraftModel
 from workbench.status_line import steps
 
 Document = dict[str, Any]
@@ -67,7 +66,7 @@ def check_draft(request: CheckRequest, *, base_dir: Path, log: Path, say: Say) -
         found, document["parity"] = _computed(request, directories, told)
         problems += found
     if request.live is not None and not problems:
-        document["live"], live_problems = _live(request, request.live, facts, directories, log, say)
+        document["live"], live_problems = _live(request, request.live, directories, log, say)
     document |= {"problems": [*problems, *live_problems], "passed": not problems and not live_problems}
     document["kept_in"] = _keep(
         directories, document, live_problems, live_asked="positions" in document["live"]
@@ -130,7 +129,6 @@ def _computed(
 def _live(
     request: CheckRequest,
     ask: LiveAsk,
-    facts: Sequence[CheckpointFacts],
     directories: tuple[Path, Path],
     log: Path,
     say: Say,
@@ -140,10 +138,7 @@ def _live(
     Raises:
         KilotokenError: if it could not be measured; nothing is known of it then.
     """
-    section = speculation(facts[0], directories[0], request.k)
-    config = server_with(str(directories[1]), facts[1], section, dtype=request.dtype, streams=8)
-    drafter = DraftModel(str(directories[0]), str(directories[1]), request.dtype, unchecked=True)
-    found = live_against_replay(config, drafter, request.k, ask, log=log, say=say)
+    found = live_against_replay(*directories, request.k, ask, dtype=request.dtype, log=log, say=say)
     wrong = [row for row in found["positions"] if abs(row["difference"]) > found["allowed"]]
     return found, [
         f"at position {row['position']} the server accepts {row['live']:.1%}, the replay of its answers says "

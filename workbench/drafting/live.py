@@ -20,10 +20,11 @@ from accounting import metric_names as names
 from accounting.counters import difference
 from accounting.errors import ConfigError, ModelError, ServerError
 from drafts.replay.acceptance import acceptance_of
-from drafts.replay.traces import Trace
+from drafts.replay.traces import Trace, write_traces
 from loadtest.workloads import Prompt, Split, load_workload
-from serving.config import ServerConfig
+from serving.models.checkpoint_facts import read_checkpoint_facts
 from workbench.collect_asking import CollectAsk, NoTokenIdsError, collected, said_beyond
+from workbench.drafting.sections import server_with, speculation
 from workbench.quality.asking import ItemFailedError, ServerGoneError, ask_each
 from workbench.replay_draft import DraftModel, replay_draft
 from workbench.server_under_test import ServerUnderTest, placement_for, started_server
@@ -34,7 +35,7 @@ Say = Callable[[str], None]
 ALLOWED = 0.03
 #: Of fewer drafted steps a difference of three points is chance.
 LEAST_DRAFTS = 300
-STREAMS = 4
+STREAMS, MAX_NUM_SEQS = 4, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ class LiveAsk:
 
 
 def live_against_replay(
-    config: ServerConfig, drafter: DraftModel, k: int, ask: LiveAsk, *, log: Path, say: Say
+    draft: Path, target: Path, k: int, ask: LiveAsk, *, dtype: str, log: Path, say: Say
 ) -> dict[str, Any]:
-    """Serve, ask, count, replay; the document's part.
+    """Serve, ask, count, replay; the document's part. Draft and target are directories; what a check said does not matter.
 
     Raises:
         ConfigError: if a workload cannot be used; nothing is started then.
@@ -59,6 +60,10 @@ def live_against_replay(
     """
     # Two workloads may share prompts, as a mix and its part.
     prompts = list({p.prompt_id: p for name in ask.workloads for p in _prompts(name, ask)}.values())
+    facts = read_checkpoint_facts(target)
+    section = speculation(read_checkpoint_facts(draft), draft, k)
+    config = server_with(str(target), facts, section, dtype=dtype, streams=MAX_NUM_SEQS)
+    drafter = DraftModel(str(draft), str(target), dtype, unchecked=True)
     placement = placement_for(config, report=say)
     with started_server(config, placement, log_path=log, report=say) as server:
         before = settled_page(server)
@@ -71,7 +76,7 @@ def live_against_replay(
     counted = acceptance.acceptance_by_position(change)
     with tempfile.TemporaryDirectory(prefix="kilotoken-live-") as folder:
         path = Path(folder) / "answers.jsonl"
-        path.write_bytes(b"".join(msgspec.json.encode(trace) + b"\n" for trace in traces))
+        write_traces(path, traces)
         longest = config.model.max_model_len
         counts = replay_draft(path, traces, drafter, [k], longest, report=lambda *_: None)
     replayed = acceptance_of(counts[k], k)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class MadeDraft:
     document: Document
     stages: Stages
     compared: tuple[str, ...]
-    target_directory: Path = field(default_factory=Path)
+    target_directory: Path
 
 
 def make_draft(

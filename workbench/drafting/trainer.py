@@ -19,7 +19,7 @@ from workbench.models import ResolvedModel, resolve_model
 from workbench.run_directory import write_json
 
 Document = dict[str, Any]
-_MODULES: dict[Kind, str] = {"distil": "drafts.distil.train", "eagle3": "drafts.eagle3.train"}
+MODULES: dict[Kind, str] = {"distil": "drafts.distil.train", "eagle3": "drafts.eagle3.train"}
 #: Learning rates, and epochs at most (benchmarks/draft_ablations.py).
 _SETTINGS: dict[Kind, Document] = {
     "distil": {"learning_rate": 5e-4, "epochs": 6.0},
@@ -70,7 +70,7 @@ def check_job(request: MakeRequest, job: Document, *, report: Report) -> None:
         ConfigError: naming the setting, or why not.
     """
     path = _write(request, job)
-    outcome = run_module(_MODULES[request.kind], ["--check", str(path)], report)
+    outcome = run_module(MODULES[request.kind], ["--check", str(path)], report)
     if outcome.error:
         raise ConfigError(f"no such draft can be trained: {outcome.error}", hint=outcome.hint)
 
@@ -87,7 +87,7 @@ def train_draft(request: MakeRequest, job: Document, *, say: Callable[[str], Non
     def told(stage: str, done: int, total: int | None) -> None:
         say(f"training: {stage}, {done} of {total} " if total else f"training: {stage}")
 
-    outcome = run_module(_MODULES[request.kind], [str(path)], told)
+    outcome = run_module(MODULES[request.kind], [str(path)], told)
     if outcome.error:
         raise failure(
             "the draft could not be trained",
