@@ -36,7 +36,8 @@ class Placement:
     `model_path` and `draft_path` are the directories that the names resolved to; `preloads` are
     shared libraries to load first; `dev_mode` opens the reset endpoints (benchmark servers only); `module` and
     `environment` name another server that takes the same command line (the fake one); `python_path` is what
-    the server's PYTHONPATH becomes, None to leave it; `names` are those of the engine's version.
+    the server's PYTHONPATH becomes, None to leave it; `names` are those of the engine's version; `auto_dtype` is what
+    `model.dtype: auto` becomes, None to leave it to the engine.
     """
 
     python: str
@@ -52,6 +53,7 @@ class Placement:
     environment: Mapping[str, str] = field(default_factory=dict)
     python_path: str | None = None
     names: EngineNames = NEWEST
+    auto_dtype: str | None = None
 
 
 def build_command(config: ServerConfig, placement: Placement) -> ServerCommand:
@@ -96,7 +98,7 @@ def _option_flags(config: ServerConfig, placement: Placement) -> list[str]:
     flags = []
     for option in placement.names.options:
         if option.field != "model.served_model_name":
-            flags += _flag(option, _told(config, option.field, placement.device))
+            flags += _flag(option, _told(config, option.field, placement))
     return flags
 
 
@@ -106,10 +108,14 @@ def declared_value(config: ServerConfig, dotted: str) -> Any:
     return getattr(getattr(config, section), name)
 
 
-def _told(config: ServerConfig, dotted: str, device: str) -> Any:
-    """What the server is told: the declared value, and a KV cache on CPU that does not take all memory."""
+def _told(config: ServerConfig, dotted: str, placement: Placement) -> Any:
+    """What the server is told: the declared value, a number type that this machine computes fast, and a KV cache on CPU
+    that does not take all memory.
+    """
     value = declared_value(config, dotted)
-    if dotted == "kv_cache.kv_cache_memory_bytes" and value is None and device == "cpu":
+    if dotted == "model.dtype" and value == "auto":
+        return placement.auto_dtype or value
+    if dotted == "kv_cache.kv_cache_memory_bytes" and value is None and placement.device == "cpu":
         shared = config.kv_cache.gpu_memory_utilization is not None
         return None if shared else DEFAULT_CPU_KV_CACHE_BYTES
     return value

@@ -224,9 +224,12 @@ def doctor(
 
 
 def _measure_device(*, as_json: bool, engine: bool) -> None:
+    from serving.number_type import this_processor_is_slow_in_16_bits
     from workbench.measured_device import THIS_MACHINE, device_file, measure_device
 
-    document = measure_device(say=lambda stage: err.print(f"  {stage}", markup=False))
+    document = measure_device(
+        say=lambda stage: err.print(f"  {stage}", markup=False), slow=this_processor_is_slow_in_16_bits()
+    )
     if engine:
         from workbench import run_command
         from workbench.engine_overhead import measure_engine

@@ -32,8 +32,8 @@ def draft_check(
     prompts: Annotated[int, typer.Option(min=1, help="Prompts of each workload.")] = 40,
     max_tokens: Annotated[int, typer.Option(min=8, help="Longest answer, tokens.")] = 64,
     dtype: Annotated[
-        Literal["bfloat16", "float16", "float32"], typer.Option(help="Type that both are served in.")
-    ] = "bfloat16",
+        Literal["auto", "bfloat16", "float16", "float32"], typer.Option(help="Type that both are served in.")
+    ] = "auto",
     live: Annotated[bool, typer.Option(help="Serve it and hold acceptance against the replay.")] = True,
     log: Annotated[Path, typer.Option(help="Log file of the server.")] = Path("kilotoken-draft-check.log"),
     as_json: JsonFlag = False,

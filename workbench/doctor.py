@@ -17,6 +17,7 @@ from accounting.errors import MachineError
 from serving.engine_build import INSTALL_HINT, cuda_device_present, installed_engine
 from serving.free_port import free_port
 from serving.models.cache import cache_root
+from serving.number_type import cpu_facts, cpu_flags, is_slow_in_16_bits
 from serving.preloads import find_preloads
 from serving.unrecognised import engine_source, unrecognised
 from serving.vllm_names import names_for, version_warning
@@ -91,21 +92,15 @@ def _devices() -> list[Finding]:
                 "Check the driver.",
             )
         ]
-    flags = _cpu_flags()
-    wide = sorted(flags & {"avx512f", "avx512_bf16", "amx_bf16"}) or [
+    facts = cpu_facts()
+    wide = sorted(cpu_flags(facts) & {"avx512f", "avx512_bf16", "amx_bf16"}) or [
         "none of avx512f, avx512_bf16, amx_bf16"
     ]
-    return [Finding("devices", Health.OK, f"CPU only ({', '.join(wide)})")]
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("flags"):
-                return set(line.split(":", 1)[1].split())
-    except OSError:
-        pass
-    return set()
+    found = f"CPU only ({', '.join(wide)})"
+    if is_slow_in_16_bits(facts):
+        slow = "16-bit numbers are slow here: `dtype: auto` serves in float32, with twice the memory."
+        return [Finding("devices", Health.NOTE, found, slow)]
+    return [Finding("devices", Health.OK, found)]
 
 
 def _preloads() -> list[Finding]:

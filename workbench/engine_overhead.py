@@ -19,6 +19,7 @@ from accounting.estimate.engine_overhead import Served, fit_engine_overhead, fit
 from accounting.estimate.placement import Placement
 from accounting.estimate.serving_estimate import Load
 from accounting.estimate.shape import ModelShape
+from accounting.estimate.weight_bytes import Format
 from serving.models.fetch import Report
 from workbench.child_steps import run_module
 from workbench.estimate_beside import beside_run
@@ -112,7 +113,11 @@ def measure_engine(
         experiment = directory / f"{name}.yaml"
         experiment.write_text(_experiment(name, small), encoding="utf-8")
         run(experiment, directory / name)
-        points += _loads(directory / name, small, Placement(shape=small.shape, device=device))
+        wide_cache = 4.0 if device.served_in is Format.FLOAT32 else 2.0
+        placed = Placement(
+            shape=small.shape, device=device, weights=device.served_in, cache_element_bytes=wide_cache
+        )
+        points += _loads(directory / name, small, placed)
     if len(points) < LEAST_IN_ALL:
         raise _too_few(len(points), len(STREAMS) * len(models), directory)
     overhead = fit_engine_overhead([point for _, point in points])

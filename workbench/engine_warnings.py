@@ -10,6 +10,7 @@ from accounting.errors import RunError
 from serving.config import ServerConfig
 from serving.declared import departures
 from serving.legality import cautions
+from serving.number_type import type_caution
 from serving.vllm_names import names_for, version_warning
 from workbench.experiment import Experiment
 from workbench.run_directory import RunDirectory
@@ -37,13 +38,32 @@ def engine_warnings(run: RunDirectory, experiment: Experiment) -> list[EngineWar
         if not command or (isinstance(config, ServerConfig) and config.engine.device == "fake"):
             continue
         version = command.get("version")
-        texts = [version_warning(version)] if version or isinstance(config, ServerConfig) else []
+        texts: list[str | None] = []
+        if version or isinstance(config, ServerConfig):
+            texts.append(version_warning(version))
         if isinstance(config, ServerConfig):
             resolved = server_file(run, arm, "resolved.json")
             texts += [d.sentence for d in departures(config, resolved, names_for(version))]
-            texts += cautions(config, str(resolved.get("device_config.device", "")))
+            device = str(resolved.get("device_config.device", ""))
+            facts = run.read_json("provenance.json").get("hardware", {})
+            texts += [_type_caution(config, device, facts, command)]
+            texts += cautions(config, device)
         found += [EngineWarning(arm, text) for text in texts if text]
     return found
+
+
+def _type_caution(
+    config: ServerConfig, device: str, facts: dict[str, Any], command: dict[str, Any]
+) -> str | None:
+    slow = bool(facts.get("slow_in_16_bits"))
+    return type_caution(config, device=device, slow=slow, became=_told_type(config, command))
+
+
+def _told_type(config: ServerConfig, command: dict[str, Any]) -> str | None:
+    """The number type that a server was told though the config leaves it open; None where it was left open."""
+    argv = list(command.get("argv") or ())
+    told = argv[argv.index("--dtype") + 1] if "--dtype" in argv[:-1] else None
+    return told if config.model.dtype == "auto" != told else None
 
 
 def server_file(run: RunDirectory, arm: str, name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from accounting.estimate.placement import Placement
 from accounting.estimate.serving_estimate import Load, estimate
 from accounting.estimate.weight_bytes import Format
 from serving.config import ServerConfig
+from workbench.engine_warnings import server_file
 from workbench.estimate_document import Asked
 from workbench.estimate_numerics import lies_otherwise
 from workbench.losslessness_scope import speculates
@@ -62,7 +63,7 @@ def beside_run(
         if isinstance(config, ServerConfig)
         and config.model.name == model
         and not speculates(config)
-        and not lies_otherwise(config, placed, stored)
+        and not lies_otherwise(config, placed, stored, dtype=_resolved_dtype(run, name))
     }
     for cell in run.read_json("measures.json")["cells"]:
         if cell["arm"] not in arms or cell["verdict"]["throughput"] != "valid" or not cell["streams"]:
@@ -70,6 +71,11 @@ def beside_run(
         row = _beside(cell, placed)
         if row is not None:
             yield {"run": run.path.name, **row}
+
+
+def _resolved_dtype(run: RunDirectory, arm: str) -> str | None:
+    said = server_file(run, arm, "resolved.json").get("model_config.dtype")
+    return str(said) if said else None
 
 
 def _beside(cell: Row, placed: Placement) -> Row | None:

@@ -76,8 +76,13 @@ def asked_of(
             f"weights are taken in {target.stored}, as the checkpoint stores them: --dtype says otherwise",
         )
 
+    if stated is Format.BFLOAT16 and device.served_in is not stated:
+        notes += (
+            f"{device.name} was measured in {device.served_in}, in which it serves: in 16 bits it is several times slower",
+        )
+
     def place(of: FoundModel) -> Placement:
-        form = stated or of.stored or Format.BFLOAT16
+        form = stated or of.stored or device.served_in
         cache = "float32" if form is Format.FLOAT32 else "bfloat16"
         return Placement(
             shape=of.shape,

@@ -15,6 +15,7 @@ from accounting.estimate.device import BATCHED_TOKENS, Device
 from accounting.estimate.engine_overhead import EngineOverhead
 from accounting.estimate.weight_bytes import Format
 from serving.models.cache import cache_root
+from serving.number_type import FLOAT32
 from workbench.child_steps import Outcome, run_module
 from workbench.provenance import gpu_names, hardware, machine_sentence
 from workbench.run_directory import write_json
@@ -41,16 +42,30 @@ def device_file(root: Path | None = None) -> Path:
 
 
 def measure_device(
-    *, say: Say, root: Path | None = None, run: RunModule = run_module, now: datetime | None = None
+    *,
+    say: Say,
+    root: Path | None = None,
+    run: RunModule = run_module,
+    now: datetime | None = None,
+    slow: bool = False,
 ) -> dict[str, Any]:
     """Measure, keep and return the document. Needs the engine's torch.
+
+    Args:
+        say: is told of each stage.
+        root: of the cache; the user's own by default.
+        run: what runs the child process.
+        now: when it is measured.
+        slow: whether the processor is slow in 16 bits (`serving.number_type`), so that models are served in float32.
 
     Raises:
         MachineError: if torch is not here, or it fails.
     """
-    kind = "cuda" if gpu_names() else "cpu"
+    kind = ["cuda"] if gpu_names() else ["cpu"]
+    if kind == ["cpu"] and slow:
+        kind.append(FLOAT32)  # as it is served there
     outcome = run(
-        "drafts.device_rates", [kind], lambda stage, done, total: say(f"{stage} ({done + 1} of {total})")
+        "drafts.device_rates", kind, lambda stage, done, total: say(f"{stage} ({done + 1} of {total})")
     )
     if outcome.error:
         raise MachineError(
@@ -113,15 +128,18 @@ def device_of(document: dict[str, Any]) -> Device:
     """The document of a measurement as a device; its rates are by rows, so that no share of a peak has to be guessed."""
     rates = {int(rows): float(rate) for rows, rate in document["rows_flops_per_s"].items()}
     overhead = kept_overhead(document)
+    served_in = Format(document.get("number_type", Format.BFLOAT16))
     device = Device(
         name=THIS_MACHINE,
         memory_bytes=document["memory_bytes"],
         bandwidth_bytes_per_s=document["bandwidth_bytes_per_s"],
-        flops_per_s={Format.BFLOAT16: max(rates.values())},
+        # The one that is needed of every device is the other's too: nobody is told to serve in 16 bits where they are slow.
+        flops_per_s=dict.fromkeys((Format.BFLOAT16, served_in), max(rates.values())),
         source=f"measured here: {document['machine']}",
         as_of=date.fromisoformat(document["measured_at"][:10]),
         layer_overhead_s=document["layer_overhead_s"],
         rows_flops_per_s=rates,
+        served_in=served_in,
         batched_tokens=BATCHED_TOKENS if document.get("device") == "cuda" else _CPU_BATCHED_TOKENS,
     )
     return EngineOverhead(**overhead).on(device) if overhead else device

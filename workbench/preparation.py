@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 from accounting.errors import KilotokenError, MachineError
 from serving.command import declared_value
 from serving.config import ServerConfig
 from serving.engine_build import EngineBuild, installed_engine, require_engine
 from serving.legality import Circumstances, refuse_illegal
 from serving.models.checkpoint_facts import CheckpointFacts, read_checkpoint_facts
+from serving.number_type import this_processor_is_slow_in_16_bits, type_caution, type_for_auto
 from serving.speculation import ModelDraft, NoSpeculation
 from serving.unrecognised import engine_source, unrecognised
 from serving.vllm_names import KNOWN, NEWEST, names_for, version_warning
@@ -33,6 +36,10 @@ class Prepared:
     engine: EngineBuild
     target: ResolvedModel
     draft: ResolvedModel | None
+    auto_dtype: str | None
+    """What `model.dtype: auto` becomes here; None leaves it to the engine."""
+    caution: str | None
+    """What a user must know of the number type on this processor."""
 
 
 def prepare(config: ServerConfig, *, base_dir: Path, report: Report) -> Prepared:
@@ -58,7 +65,10 @@ def prepare(config: ServerConfig, *, base_dir: Path, report: Report) -> Prepared
     here = ((target, config.model.name), (draft, name))
     facts = [_facts(Path(model.served_from), said or "") if model else None for model, said in here]
     refuse_illegal(config, _circumstances(engine.device, *facts))
-    return Prepared(engine, target, draft)
+    slow, memory_bytes = this_processor_is_slow_in_16_bits(), psutil.virtual_memory().total
+    became = type_for_auto(config, facts[0], device=engine.device, slow=slow, memory_bytes=memory_bytes)
+    caution = type_caution(config, device=engine.device, slow=slow, became=became)
+    return Prepared(engine, target, draft, became, caution)
 
 
 def _refuse_older_engine(config: ServerConfig, engine: EngineBuild) -> None:
@@ -128,16 +138,23 @@ def _facts_if_here(name: str, base_dir: Path) -> CheckpointFacts | None:
     return _facts(directory, name) if directory else None
 
 
-def prepare_arms(configs: dict[str, ServerConfig], *, base_dir: Path, report: Report) -> None:
-    """Prepare every arm before the first one starts: the last arm's mistake must not show after an hour."""
+def prepare_arms(configs: dict[str, ServerConfig], *, base_dir: Path, report: Report) -> list[str]:
+    """Prepare every arm before the first one starts: the last arm's mistake must not show after an hour.
+
+    Returns what must be known of them, once each.
+    """
+    cautions: dict[str, None] = {}
     for name, config in configs.items():
         if config.engine.device == "fake":
             continue
         try:
-            prepare(config, base_dir=base_dir, report=partial(_labelled, report, name))
+            prepared = prepare(config, base_dir=base_dir, report=partial(_labelled, report, name))
         except KilotokenError as error:
             error.message = f"arm {name}: {error.message}"
             raise
+        if prepared.caution:
+            cautions[prepared.caution] = None
+    return list(cautions)
 
 
 def _labelled(report: Report, arm: str, text: str) -> None:

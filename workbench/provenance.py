@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from serving.number_type import this_processor_is_slow_in_16_bits
 from serving.preloads import find_preloads
 
 _PACKAGES = (
@@ -38,7 +39,7 @@ def collect_provenance(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores, memory, kernel, GPUs."""
+    """Processor, cores, memory, kernel, GPUs, whether the processor is slow in 16-bit numbers."""
     return {
         "cpu": _cpu_model(),
         "logical_cpus": os.cpu_count(),
@@ -46,6 +47,7 @@ def hardware() -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         "kernel": platform.release(),
         "gpus": gpu_names(),
+        "slow_in_16_bits": this_processor_is_slow_in_16_bits(),
     }
 
 

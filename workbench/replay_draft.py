@@ -15,13 +15,15 @@ from drafts.replay.traces import Trace
 from drafts.replay.walk import WalkCounts
 from serving.models.draft_verdict import checkpoint_mark, kept_verdicts
 from serving.models.fetch import Report
+from serving.number_type import explicit_type
 from workbench.child_steps import Outcome, failure, run_module
 from workbench.models import resolve_model
 
 
 @dataclass(frozen=True, slots=True)
 class DraftModel:
-    """A draft or head and its target, by name or directory; `dtype` is the type that both are served in.
+    """A draft or head and its target, by name or directory; `dtype` is the type that both are served in (auto: the fast one
+    of this machine).
 
     `unchecked`: replay it even where `kilotoken draft check` failed it. `sample_method`: as vLLM's `draft_sample_method`; it
     matters for sampled answers alone.
@@ -29,7 +31,7 @@ class DraftModel:
 
     draft: str
     target: str
-    dtype: str = "bfloat16"
+    dtype: str = "auto"
     unchecked: bool = False
     sample_method: Literal["greedy", "probabilistic"] = "greedy"
 
@@ -63,7 +65,7 @@ def replay_draft(
         job, out = Path(folder) / "job.json", Path(folder) / "runs.jsonl"
         asked = {
             "traces": str(path.resolve()), "target": target.served_from, "draft": draft.served_from,
-            "out": str(out), "k": max(ks), "dtype": drafter.dtype, "sample_method": drafter.sample_method,
+            "out": str(out), "k": max(ks), "dtype": explicit_type(drafter.dtype), "sample_method": drafter.sample_method,
         }  # fmt: skip
         job.write_text(json.dumps(asked), encoding="utf-8")
         outcome = run_module("drafts.training.draft_matches", [str(job)], report)

@@ -242,4 +242,6 @@ def _prepare(experiment: Experiment, origin: str, base_dir: Path, console: Conso
         console.print(f"Warning: {warning}", style="yellow", soft_wrap=True)
     with console.status("preparing") as status:
         check_natural_baseline(experiment, origin=origin)
-        prepare_arms(configs, base_dir=base_dir, report=lambda text: status.update(escape(text)))
+        known = prepare_arms(configs, base_dir=base_dir, report=lambda text: status.update(escape(text)))
+    for caution in known:
+        console.print(f"Note: {caution}.", style="yellow", markup=False, soft_wrap=True)

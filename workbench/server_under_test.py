@@ -105,6 +105,7 @@ def placement_for(
         dev_mode=dev_mode,
         python_path=_python_path(config, base_dir),
         names=names_for(engine.version),
+        auto_dtype=prepared.auto_dtype,
     )
 
 

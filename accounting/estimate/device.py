@@ -29,7 +29,7 @@ class Device:
     device's own work, `token_overhead_s`: for each sequence that gets a token in it, `layer_overhead_s`: for each layer, whose
     operations have to be started, `layer_token_overhead_s`: for each sequence in each layer, and `rows_flops_per_s`: measured
     rates of matrix products by rows (a step of few rows is slower than the peak). `batched_tokens`: how many tokens of prompts
-    the engine puts into one step on it.
+    the engine puts into one step on it. `served_in`: the format of weights whose checkpoint stores them in 16 bits.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Device:
     layer_token_overhead_s: float = 0.0
     rows_flops_per_s: Mapping[int, float] = field(default_factory=dict)
     batched_tokens: int = BATCHED_TOKENS
+    served_in: Format = Format.BFLOAT16
 
     def __post_init__(self) -> None:
         """Refuse what no device is."""

@@ -19,6 +19,7 @@ from drafts.distil.says import model_says
 from drafts.distil.teacher import LIKELIEST, DistilTeacher, columns
 from drafts.distil.trainee import DistilTrainee, DistilTraining
 from drafts.tokenizer_files import copy_tokenizer
+from drafts.training.device import type_for
 from drafts.training.examples import ExampleFile
 from drafts.training.finish import finish_draft, texts_to_probe
 from drafts.training.job import TrainingJob, open_examples, read_job, store_identity, train_and_judge
@@ -73,7 +74,8 @@ def distil(job: DistilJob) -> dict[str, Any]:
 
 
 def _target(job: DistilJob, device: str) -> Any:
-    return AutoModelForCausalLM.from_pretrained(job.target, dtype=torch.bfloat16).to(device).eval()
+    target = AutoModelForCausalLM.from_pretrained(job.target, dtype=torch.bfloat16)
+    return target.to(device, type_for(device)).eval()
 
 
 def _draft(job: DistilJob) -> Any:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from drafts.training.batches import Batch
+from drafts.training.device import fast_matrices
 from drafts.training.objective import Objective, loss_rows
 from drafts.training.teacher_store import TeacherStore
 from drafts.training.walk import chain_matches
@@ -39,7 +40,7 @@ class DistilTrainee:
         del generator  # nothing here is random
         device = batch.tokens.device
         text, place = batch.learned[:, 1:].nonzero(as_tuple=True)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with fast_matrices(device.type):
             states = self.module.model(batch.tokens, use_cache=False).last_hidden_state
             logits = self.module.lm_head(states[text, place])
         length = batch.tokens.shape[1]

@@ -23,6 +23,7 @@ from drafts.eagle3.says import head_says
 from drafts.eagle3.teacher import Eagle3Teacher, columns, layers_to_train
 from drafts.eagle3.trainee import HeadTrainee, HeadTraining
 from drafts.eagle3.vocabulary import DraftVocabulary, choose_vocabulary, count_tokens
+from drafts.training.device import type_for
 from drafts.training.examples import Example, ExampleFile
 from drafts.training.finish import finish_draft, probe_type, texts_to_probe
 from drafts.training.job import TrainingJob, open_examples, read_job, store_identity, train_and_judge
@@ -62,7 +63,8 @@ def train_head(job: Eagle3Job) -> dict[str, Any]:
         torch.set_num_threads(job.threads)
     directory = Path(job.directory)
     files = dict(zip(("trained", "held_out"), open_examples(job), strict=True))
-    target = AutoModelForCausalLM.from_pretrained(job.target, dtype=torch.bfloat16).to(job.where).eval()
+    target = AutoModelForCausalLM.from_pretrained(job.target, dtype=torch.bfloat16)
+    target = target.to(job.where, type_for(job.where)).eval()
     config = target.config
     layers = layers_of(job, config)
     vocabulary = _vocabulary(job, files, config)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from drafts.eagle3.model import Eagle3Head
 from drafts.eagle3.vocabulary import DraftVocabulary
 from drafts.training.batches import Batch
+from drafts.training.device import fast_matrices
 from drafts.training.objective import Objective, loss_rows
 from drafts.training.teacher_store import TeacherStore
 
@@ -69,7 +70,7 @@ class HeadTrainee:
             scale = features.std(dim=-1, keepdim=True) * self.how.noise
             features = features + scale * torch.randn(features.shape, generator=generator, device=device)
         objective = self.how.late if done >= self.how.hybrid_from else self.how.early
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with fast_matrices(device.type):
             states = self.head.unrolled(features, self._embedded(batch.tokens), self.how.steps)
         total, weights = torch.zeros((), device=device), 0.0
         for step, state in enumerate(states):
@@ -77,7 +78,7 @@ class HeadTrainee:
             if not len(rows[0]):
                 continue
             weight = self.how.decay**step
-            with torch.autocast(device.type, dtype=torch.bfloat16):
+            with fast_matrices(device.type):
                 logits = self.head.logits(state[picked])
             total = total + weight * loss_rows(objective, self._target_p(store, batch, rows), logits).mean()
             weights += weight

@@ -55,6 +55,8 @@ CASES: dict[str, tuple[dict[str, Any], Placement]] = {
         },
         CUDA,
     ),
+    "auto on a processor that is slow in 16 bits": ({}, replace(CPU, auto_dtype="float32")),
+    "a declared type stays": ({"model": {"dtype": "bfloat16"}}, replace(CPU, auto_dtype="float32")),
     "suffix": ({"speculation": {"method": "suffix", "suffix_decoding_max_cached_requests": 0}}, CPU),
     "schedule by batch size": (
         {

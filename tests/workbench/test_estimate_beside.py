@@ -25,7 +25,7 @@ from workbench.measured_device import THIS_MACHINE
 from workbench.plan import make_plan
 from workbench.provenance import hardware
 from workbench.run_device import ran_on
-from workbench.run_directory import RunDirectory, write_json
+from workbench.run_directory import FINISHED, RunDirectory, write_json
 
 TEXT = """
 name: measured
@@ -55,6 +55,18 @@ def cell(arm: str, **changed: Any) -> dict[str, Any]:
         "prompt_tokens": 40_000, "cached_prompt_tokens": 10_000, "output_tokens_per_s": 5.0,
         "verdict": {"throughput": "valid"},
     } | changed  # fmt: skip
+
+
+def test_an_arm_left_to_auto_counts_by_what_the_engine_resolved(tmp_path: Path) -> None:
+    make_run(tmp_path, [cell("plain")], hardware())
+    run = RunDirectory.open(tmp_path / "one")
+    attempt = run.next_attempt(next(block for block in run.plan().blocks if block.arm == "plain"))
+    attempt.server.mkdir(parents=True, exist_ok=True)
+    write_json(attempt.server / "resolved.json", {"model_config.dtype": "torch.float32"})
+    attempt.write_status(FINISHED, arm="plain", repeat=1)
+    assert measured_beside(tmp_path, "fake-model", ASKED)["cells"] == []
+    wide = replace(HERE, weights=Format.FLOAT32, cache_element_bytes=4.0)
+    assert len(measured_beside(tmp_path, "fake-model", replace(ASKED, placed=wide))["cells"]) == 1
 
 
 def make_run(runs: Path, cells: list[dict[str, Any]], facts: dict[str, Any]) -> None:

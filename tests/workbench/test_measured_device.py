@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 26, tzinfo=UTC)
 def said_by(outcome: Outcome) -> Any:
     def run(module: str, arguments: list[str], report: Any) -> Outcome:
         assert module == "drafts.device_rates"
-        assert arguments in (["cpu"], ["cuda"])
+        assert arguments in (["cpu"], ["cuda"], ["cpu", "float32"])
         report("matrix products of 1 rows", 0, 3)
         return outcome
 
@@ -41,6 +41,23 @@ def test_what_was_measured_is_the_device(tmp_path: Path) -> None:
     assert found.source.startswith("measured here: ")
     assert found.rate(Format.BFLOAT16, 10) == 100e9
     assert found.layer_overhead_s == 0.0001
+
+
+def test_a_processor_that_is_slow_in_16_bits_is_measured_and_served_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured_device_module, "gpu_names", list)
+    asked: list[list[str]] = []
+
+    def run(module: str, arguments: list[str], report: Any) -> Outcome:
+        asked.append(arguments)
+        return Outcome(result=RESULT | {"number_type": arguments[1]})
+
+    measure_device(say=lambda _: None, root=tmp_path, run=run, now=NOW, slow=True)
+    assert asked == [["cpu", "float32"]]
+    found = measured_device(tmp_path)
+    assert found.served_in is Format.FLOAT32
+    assert found.rate(Format.FLOAT32, 10) == 100e9
 
 
 def test_what_was_not_measured_says_how_to(tmp_path: Path) -> None:

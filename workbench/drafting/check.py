@@ -20,6 +20,7 @@ from serving.engine_build import installed_engine
 from serving.legality import Circumstances, refusals
 from serving.models.checkpoint_facts import CheckpointFacts, read_checkpoint_facts
 from serving.models.draft_verdict import keep_verdict
+from serving.number_type import explicit_type
 from workbench.child_steps import failure, run_module
 from workbench.drafting.live import LiveAsk, live_against_replay
 from workbench.drafting.sections import method_of, server_with, speculation
@@ -34,13 +35,13 @@ DEFAULT_WORKLOADS = ("chat", "copy")
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """`live` is None where no server is to be started."""
+    """`live` is None where no server is to be started. `dtype`: auto is the type that is served fast here."""
 
     draft: str
     target: str
     k: int
     live: LiveAsk | None
-    dtype: str = "bfloat16"
+    dtype: str = "auto"
 
 
 def check_draft(request: CheckRequest, *, base_dir: Path, log: Path, say: Say) -> Document:
@@ -84,7 +85,7 @@ def _said_problems(
     """Tensors, shapes, vocabulary, tokenizer, and what the manifest says of files and target."""
     say("reading what the files say")
     section = speculation(draft, directories[0], request.k)
-    config = server_with(request.target, target, section, dtype=request.dtype, streams=1)
+    config = server_with(request.target, target, section, dtype=explicit_type(request.dtype), streams=1)
     engine = installed_engine()
     circumstances = Circumstances(device=engine.device if engine else "cpu", target=target, draft=draft)
     problems = [refusal.reason for refusal in refusals(config, circumstances)]
@@ -138,7 +139,9 @@ def _live(
     Raises:
         KilotokenError: if it could not be measured; nothing is known of it then.
     """
-    found = live_against_replay(*directories, request.k, ask, dtype=request.dtype, log=log, say=say)
+    found = live_against_replay(
+        *directories, request.k, ask, dtype=explicit_type(request.dtype), log=log, say=say
+    )
     wrong = [row for row in found["positions"] if abs(row["difference"]) > found["allowed"]]
     return found, [
         f"at position {row['position']} the server accepts {row['live']:.1%}, the replay of its answers says "
