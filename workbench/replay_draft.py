@@ -56,9 +56,9 @@ def replay_draft(
     verdict = kept_verdicts(draft_at, checkpoint_mark(draft_at)).get(
         checkpoint_mark(Path(target.served_from))
     )
-    if verdict is not None and verdict.problems and not drafter.unchecked:
+    if verdict is not None and (failed := verdict.failure(drafter.draft)) and not drafter.unchecked:
         raise ModelError(
-            f"{drafter.draft} failed `kilotoken draft check` on {verdict.checked_at[:10]}: {verdict.problems[0].rstrip('.')}.",
+            failed,
             hint="Train or export it again and check it, or replay it all the same with --unchecked.",
         )
     with tempfile.TemporaryDirectory(prefix="kilotoken-replay-") as folder:

@@ -130,11 +130,10 @@ def draft_passed_its_check(config: ServerConfig, circumstances: Circumstances) -
     if isinstance(speculation, DraftModelSpeculation) and speculation.use_heterogeneous_vocab:
         return  # what was checked is a draft of the target's own tokens
     verdict = draft.verdicts.get(target.mark)
-    if verdict is not None and (problems := verdict.problems):
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if verdict is not None and (failure := verdict.failure(draft.name)):
         yield Refusal(
             "draft-failed-its-check",
-            f"{draft.name} failed `kilotoken draft check` on {verdict.checked_at[:10]}: {problems[0].rstrip('.')}{more}.",
+            failure,
             "Train or export it again and check it, or serve it all the same with --unchecked (`unchecked: true` in its "
             "speculation section).",
         )

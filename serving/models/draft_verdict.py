@@ -26,6 +26,14 @@ class DraftVerdict:
     problems: tuple[str, ...]
     checked_at: str
 
+    def failure(self, draft: str) -> str | None:
+        """A sentence that says how the check failed, by the name that a user gave the draft; None where it passed."""
+        if not self.problems:
+            return None
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        first = self.problems[0].rstrip(".")
+        return f"{draft} failed `kilotoken draft check` on {self.checked_at[:10]}: {first}{more}."
+
 
 def checkpoint_mark(directory: Path) -> str:
     """What config and weights of a checkpoint are told by; empty where there are none.
