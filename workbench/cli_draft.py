@@ -60,10 +60,6 @@ def draft_check(
 @draft_app.command("make")
 def draft_make(
     target: Annotated[str, typer.Option(help="The target, a name or a directory.", show_default=False)],
-    workload: Annotated[
-        list[str],
-        typer.Option(help="A built-in workload, a file or a mix; again for more.", show_default=False),
-    ],
     kind: Annotated[
         Literal["distil", "eagle3"], typer.Option(help="A draft model, or a head on the target.")
     ],
@@ -71,6 +67,17 @@ def draft_make(
     out_dir: Annotated[
         Path, typer.Option("--out", help="Directory; begun there, it goes on.", show_default=False)
     ],
+    workload: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A built-in workload, a file or a mix; again for more. Those of --traces without.",
+            show_default=False,
+        ),
+    ] = None,
+    traces: Annotated[
+        Path | None,
+        typer.Option(help="Answers of the target that `kilotoken collect` kept; then none are asked for."),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(help="distil: a small model of the target's tokenizer; layers of the target without."),
@@ -78,11 +85,13 @@ def draft_make(
     k: Annotated[
         int | None, typer.Option("--k", min=1, max=16, help="Drafted tokens; distil 4, eagle3 3 by default.")
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=8, help="Longest answer to learn from, tokens.")] = 192,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=8, help="Longest answer to learn from, tokens; 192 by default.")
+    ] = None,
     count: Annotated[int | None, typer.Option(min=2, help="Prompts of each workload; all without.")] = None,
     temperature_mix: Annotated[
-        str, typer.Option(help="Temperatures of training answers and their shares: 0:0.7,0.8:0.3.")
-    ] = "0:1",
+        str | None, typer.Option(help="Temperatures of training answers and their shares: 0:0.7,0.8:0.3.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of prompts, training and comparison.")] = 1,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the training: learning_rate=1e-3.")
@@ -97,7 +106,7 @@ def draft_make(
 
     from accounting.errors import ModelError
     from workbench import run_command
-    from workbench.collect_temperatures import parse_mix
+    from workbench.drafting.answer_options import answer_options
     from workbench.drafting.make import compare_made, make_draft
     from workbench.drafting.make_table import make_table
     from workbench.drafting.request import MakeRequest
@@ -113,21 +122,19 @@ def draft_make(
             shutil.rmtree(directory, ignore_errors=True)  # cut off before it had a plan
             run_command.start(file, directory, argv=sys.argv, console=err)
 
+    answers = answer_options(workload or (), traces, max_tokens=max_tokens, count=count, mix=temperature_mix)
     request = MakeRequest(
         target=target,
-        workloads=tuple(workload),
         kind=kind,
         budget_s=parse_budget(budget),
         out=out_dir,
         start=start,
         k=k,
-        max_tokens=max_tokens,
-        count=count,
         seed=seed,
-        temperatures=parse_mix(temperature_mix),
         compare=compare,
         price=given_price(price, usd_per_hour, datetime.now(UTC).date()),
         settings=parse_settings(setting or [], kind),
+        **answers,
     )
     with status_line(err) as say:
         made = make_draft(request, argv=sys.argv, say=say)

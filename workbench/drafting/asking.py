@@ -8,6 +8,7 @@ from typing import Any
 
 from serving.models.checkpoint_facts import read_checkpoint_facts
 from workbench.collect_command import CollectRequest, collect
+from workbench.drafting.given_traces import SUMMARY
 from workbench.drafting.request import MakeRequest
 from workbench.drafting.sections import server_with
 from workbench.models import ResolvedModel
@@ -47,4 +48,4 @@ def ask_target(
             stop_after_s=stop_after_s,
         )
         document = collect(asked, out=request.out / "traces", argv=argv, say=say)
-    return {key: document[key] for key in ("parts", "sampling", "workloads", "max_tokens", "seed")}
+    return {key: document[key] for key in SUMMARY}

@@ -3,7 +3,7 @@
 Each stage leaves its files in the directory and is not done again; what was begun goes on where it was.
 
   make.json     what was asked for, what came of each stage, how long it took
-  traces/       the target's answers (kilotoken collect)
+  traces/       the target's answers (kilotoken collect), or a copy of those that were given
   training/     job.json, what the target says of each answer, the state of the training
   draft/        the draft: weights, manifest, parity record, verdict, card
   compare.yaml  run/   the target alone against the target with the draft (kilotoken run)
@@ -23,6 +23,7 @@ from workbench.drafting.asking import ask_target
 from workbench.drafting.card import write_card
 from workbench.drafting.check import CheckRequest, check_draft
 from workbench.drafting.comparison import comparable, comparison_rows, write_comparison_experiment
+from workbench.drafting.given_traces import take_traces
 from workbench.drafting.live import LiveAsk
 from workbench.drafting.request import MakeRequest
 from workbench.drafting.sections import longest
@@ -73,13 +74,17 @@ def make_draft(
         stages.unsettle("training")  # a setting that was refused may be mended
     stages.settle("training", request.of_training())
     target = resolve_model(request.target, base_dir=Path(), report=steps(tell))
-    job = training_job(request, target, argv=argv, budget_s=planned.training_s, report=steps(tell))
+    training_s = planned.training_s + (planned.asking_s if request.traces else 0.0)
+    job = training_job(request, target, argv=argv, budget_s=training_s, report=steps(tell))
     if not stages.is_done("training"):
         check_job(request, job, report=steps(tell))  # a mistake must not show after an hour of asking
-    left_s = max(0.0, planned.asking_s - stages.spent_s("asking"))
-    collected = stages.once(
-        "asking", partial(ask_target, request, target, argv=argv, stop_after_s=left_s, say=tell)
-    )
+    if request.traces is not None:
+        names = (target.name, request.target)
+        answers = partial(take_traces, request.traces, request.out / "traces", target=names)
+    else:
+        left_s = max(0.0, planned.asking_s - stages.spent_s("asking"))
+        answers = partial(ask_target, request, target, argv=argv, stop_after_s=left_s, say=tell)
+    collected = stages.once("asking", answers)
     result = stages.once("training", partial(train_draft, request, job, say=tell))
     checked = stages.once("check", partial(_check, request, tell), counts=lambda found: bool(found["passed"]))
     document = {

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from accounting.prices import Price
 from workbench.collect_temperatures import GREEDY, TemperatureMix
+from workbench.drafting.given_traces import mark_of
 
 Kind = Literal["distil", "eagle3"]
 DEFAULT_K: dict[Kind, int] = {"distil": 4, "eagle3": 3}
@@ -17,7 +18,8 @@ DEFAULT_K: dict[Kind, int] = {"distil": 4, "eagle3": 3}
 class MakeRequest:
     """`start`: a small model of the target's tokenizer (distil); without it some of the target's own layers are taken.
 
-    `settings`: of the training, over the defaults.
+    `settings`: of the training, over the defaults. `traces`: a directory of answers that were collected before; then nothing is
+    asked, and `max_tokens`, `count` and `temperatures` say nothing.
     """
 
     target: str
@@ -26,6 +28,7 @@ class MakeRequest:
     budget_s: float
     out: Path
     start: str | None = None
+    traces: Path | None = None
     k: int | None = None
     max_tokens: int = 192
     count: int | None = None
@@ -41,7 +44,13 @@ class MakeRequest:
         return self.k or DEFAULT_K[self.kind]
 
     def of_asking(self) -> dict[str, Any]:
-        """What the target's answers depend on."""
+        """What the target's answers depend on.
+
+        Raises:
+            ConfigError: if `traces` is no collection.
+        """
+        if self.traces is not None:
+            return {"target": self.target, "traces": mark_of(self.traces)}
         return {
             "target": self.target, "workloads": list(self.workloads), "max_tokens": self.max_tokens, "count": self.count,
             "seed": self.seed, "temperatures": str(self.temperatures),
