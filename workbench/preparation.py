@@ -19,7 +19,13 @@ from serving.config import ServerConfig
 from serving.engine_build import EngineBuild, installed_engine, require_engine
 from serving.legality import Circumstances, refuse_illegal
 from serving.models.checkpoint_facts import CheckpointFacts, read_checkpoint_facts
-from serving.number_type import this_processor_is_slow_in_16_bits, type_caution, type_for_auto
+from serving.number_type import (
+    cpu_facts,
+    cpu_flags,
+    this_processor_is_slow_in_16_bits,
+    type_caution,
+    type_for_auto,
+)
 from serving.speculation import ModelDraft, NoSpeculation
 from serving.unrecognised import engine_source, unrecognised
 from serving.vllm_names import KNOWN, NEWEST, names_for, version_warning
@@ -126,6 +132,7 @@ def _circumstances(
         has_package=lambda name: importlib.util.find_spec(name) is not None,
         target=target,
         draft=draft,
+        instructions=frozenset(cpu_flags(cpu_facts())),
     )
 
 

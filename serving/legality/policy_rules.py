@@ -10,6 +10,8 @@ from serving.models.checkpoint_facts import CheckpointFacts
 
 #: KV-cache types of vLLM 0.32's CPU attention (v1/attention/backends/cpu_attn.py).
 CPU_KV_DTYPES = ("auto", "fp8", "fp8_e4m3", "fp8_e5m2")
+#: Of an x86 processor, one of them for 8-bit keys and values (the same file, `_get_attn_isa`).
+FP8_KV_INSTRUCTIONS = frozenset(("avx512f", "amx_tile"))
 #: Methods whose drafter runs in Python on the host.
 HOST_DRAFTERS = ("ngram", "suffix", "medusa", "custom_class")
 #: Settings that move data between a device and its host: on CPU they are the same memory.
@@ -112,6 +114,18 @@ def kv_dtype_needs_a_kernel(config: ServerConfig, circumstances: Circumstances) 
             "kv-dtype-on-cpu",
             f"kv_cache.dtype {dtype} is none of the types of vLLM 0.32's CPU attention: it would fail or be ignored.",
             f"Allowed on CPU: {', '.join(CPU_KV_DTYPES)}.",
+        )
+    known = circumstances.instructions
+    if (
+        circumstances.device == "cpu"
+        and dtype.startswith("fp8")
+        and known
+        and not known & FP8_KV_INSTRUCTIONS
+    ):
+        yield Refusal(
+            "fp8-kv-without-avx512",
+            "an 8-bit KV cache on an x86 CPU needs AVX-512 or AMX, and this processor has neither.",
+            "Remove kv_cache.dtype.",
         )
     size = circumstances.target.head_size if circumstances.target else None
     if circumstances.device == "cpu" and dtype.startswith("fp8") and size is not None and size % 32:

@@ -28,7 +28,7 @@ class Circumstances:
     """Where a configuration would run. What is None is not known, and rules that need it stay silent.
 
     `device` is "cpu" or "cuda"; `has_package` tells whether a Python package can be found; `target` and
-    `draft` are what the two checkpoints say of themselves.
+    `draft` are what the two checkpoints say of themselves; `instructions` those of an x86 processor, as Linux names them.
     """
 
     device: str
@@ -37,6 +37,7 @@ class Circumstances:
     has_package: Callable[[str], bool] = lambda _name: True
     target: CheckpointFacts | None = None
     draft: CheckpointFacts | None = None
+    instructions: frozenset[str] = frozenset()
 
 
 Rule = Callable[[ServerConfig, Circumstances], Iterator[Refusal]]

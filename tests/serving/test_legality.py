@@ -157,6 +157,10 @@ REFUSED: dict[str, tuple[dict[str, Any], Circumstances]] = {
         {"kv_cache": {"dtype": "fp8"}},
         on("cpu", target=changed(TARGET, hidden_size=288, num_attention_heads=6)),
     ),
+    "fp8-kv-without-avx512": (
+        {"kv_cache": {"dtype": "fp8"}},
+        on("cpu", target=changed(TARGET, head_dim=64), instructions=frozenset({"avx2", "fma"})),
+    ),
     "too-few-devices": ({"parallelism": {"pipeline_parallel_size": 4}}, on("cuda", devices=2)),
     "async-and-method": (spec("ngram") | {"batching": {"async_scheduling": True}}, on("cuda")),
     "heads-and-tensor-parallel": ({"parallelism": {"tensor_parallel_size": 2}}, on("cpu", numa_nodes=2)),
@@ -280,6 +284,10 @@ ALLOWED: list[tuple[dict[str, Any], Circumstances]] = [
     (DRAFTING, on("cpu", draft=FAILED, target=replace(TARGET, mark="another"))),
     (spec("mtp", 4), on("cpu", target=changed(TARGET, num_nextn_predict_layers=2))),
     ({"kv_cache": {"dtype": "fp8"}}, on("cpu", target=changed(TARGET, head_dim=64))),
+    (
+        {"kv_cache": {"dtype": "fp8"}},
+        on("cpu", target=changed(TARGET, head_dim=64), instructions=frozenset({"avx2", "avx512f"})),
+    ),
     (
         {"kv_cache": {"cpu_offload_gb": 2.0}, "parallelism": {"tensor_parallel_size": 3}},
         on("cuda", devices=3),

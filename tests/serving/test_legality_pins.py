@@ -9,7 +9,7 @@ import pytest
 
 from serving.command import OURS_ALONE
 from serving.legality.eagle3_targets import EAGLE3_TARGETS
-from serving.legality.policy_rules import CPU_KV_DTYPES, HOST_DRAFTERS
+from serving.legality.policy_rules import CPU_KV_DTYPES, FP8_KV_INSTRUCTIONS, HOST_DRAFTERS
 from serving.section import Section
 from serving.speculation import MTP_NAMES, WITHOUT_RUNNER, Speculating
 
@@ -111,6 +111,13 @@ def test_cpu_kv_dtypes_are_those_of_the_backend() -> None:
     listed = re.search(r"supported_kv_cache_dtypes[^=]*= \[([^\]]*)\]", text)
     assert listed is not None
     assert tuple(re.findall(r'"(\w+)"', listed[1])) == CPU_KV_DTYPES
+
+
+def test_an_8_bit_kv_cache_asks_x86_for_avx512_or_amx() -> None:
+    assert SOURCE is not None
+    text = (SOURCE / "v1/attention/backends/cpu_attn.py").read_text()
+    assert "if fp8_kv and not supports_amx and not supports_avx512:" in text
+    assert {"avx512f", "amx_tile"} == FP8_KV_INSTRUCTIONS
 
 
 def test_every_speculative_method_has_a_section_or_a_reason() -> None:
