@@ -18,20 +18,20 @@ from workbench.run_directory import RunDirectory
 
 @dataclass(frozen=True, slots=True)
 class EngineWarning:
-    """One warning of one arm."""
+    """One warning, and of which arms it is true."""
 
-    arm: str
+    arms: tuple[str, ...]
     text: str
 
     @property
     def sentence(self) -> str:
-        """With the arm's name."""
-        return f"{self.arm}: {self.text}"
+        """With the arms' names."""
+        return f"{', '.join(self.arms)}: {self.text}"
 
 
 def engine_warnings(run: RunDirectory, experiment: Experiment) -> list[EngineWarning]:
     """From the first finished block of each arm: what its engine resolved against what was declared."""
-    found = []
+    found: dict[str, list[str]] = {}
     configs = experiment.arm_configs(origin=str(run.path))
     for arm, config in configs.items():
         command = server_file(run, arm, "command.json")
@@ -48,8 +48,9 @@ def engine_warnings(run: RunDirectory, experiment: Experiment) -> list[EngineWar
             facts = run.read_json("provenance.json").get("hardware", {})
             texts += [_type_caution(config, device, facts, command)]
             texts += cautions(config, device)
-        found += [EngineWarning(arm, text) for text in texts if text]
-    return found
+        for text in filter(None, texts):
+            found.setdefault(text, []).append(arm)
+    return [EngineWarning(tuple(arms), text) for text, arms in found.items()]
 
 
 def _type_caution(

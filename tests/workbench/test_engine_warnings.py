@@ -57,8 +57,8 @@ def test_a_setting_that_became_another_is_told_of_the_arm_that_declared_it(warne
 
 def test_a_version_nobody_tested_is_told_of_every_arm(warned: Any) -> None:
     found = warned("0.44.1", {"scheduler_config.max_num_seqs": 8, "scheduler_config.async_scheduling": True})
-    assert len(found) == 2
-    assert all("vLLM 0.44.1 is not a version that kilotoken was tested with" in text for text in found)
+    assert len(found) == 1
+    assert found[0].startswith("plain, running: vLLM 0.44.1 is not a version that kilotoken was tested with")
 
 
 def test_a_server_of_another_make_is_not_asked_for_a_vllm_version(warned: Any) -> None:
