@@ -101,7 +101,7 @@ def test_a_trace_hits_the_prefix_cache_where_its_hash_ids_say_so(load: Load, tmp
     assert hits["hit_tokens"] == hits["implied_hit_tokens"] == hits["implied_at_capacity_hit_tokens"] == 224
     assert hits["achieved"] == hits["implied"] == pytest.approx(224 / 443)
     assert (hits["block_tokens"], hits["warm_up_requests"], hits["reason"]) == (32, 0, None)
-    assert hits["capacity_blocks"] > 1000
+    assert hits["capacity_blocks"] > 500, "a GiB of keys and values, in 16 or 32 bits"
     assert document["load"]["endpoint"] == "completions"
     assert "no text that anybody wrote" in document["load"]["synthetic"]
 
