@@ -38,6 +38,12 @@ def installed_engine(
     return None
 
 
+def installed_device() -> str:
+    """The device that the installed engine runs on; a CPU where there is none."""
+    engine = installed_engine()
+    return engine.device if engine else "cpu"
+
+
 def require_engine(device: str, engine: EngineBuild | None) -> EngineBuild:
     """The engine if it is there and fits `device` ("auto", "cpu", "cuda").
 

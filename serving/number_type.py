@@ -46,9 +46,11 @@ def this_processor_is_slow_in_16_bits() -> bool:
     return is_slow_in_16_bits(cpu_facts())
 
 
-def explicit_type(asked: str) -> str:
-    """A declared type as it is; `auto` as the type in which a model stored in 16 bits is served on a CPU like this one."""
-    return asked if asked != "auto" else FLOAT32 if this_processor_is_slow_in_16_bits() else "bfloat16"
+def explicit_type(asked: str, *, device: str) -> str:
+    """A declared type as it is; `auto` as the type in which a model stored in 16 bits is served here on this device."""
+    if asked != "auto":
+        return asked
+    return FLOAT32 if device == "cpu" and this_processor_is_slow_in_16_bits() else "bfloat16"
 
 
 def type_for_auto(

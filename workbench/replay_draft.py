@@ -13,6 +13,7 @@ from accounting.errors import ModelError
 from drafts.replay.matched import Known, replay_matched
 from drafts.replay.traces import Trace
 from drafts.replay.walk import WalkCounts
+from serving.engine_build import installed_device
 from serving.models.draft_verdict import checkpoint_mark, kept_verdicts
 from serving.models.fetch import Report
 from serving.number_type import explicit_type
@@ -65,7 +66,7 @@ def replay_draft(
         job, out = Path(folder) / "job.json", Path(folder) / "runs.jsonl"
         asked = {
             "traces": str(path.resolve()), "target": target.served_from, "draft": draft.served_from,
-            "out": str(out), "k": max(ks), "dtype": explicit_type(drafter.dtype), "sample_method": drafter.sample_method,
+            "out": str(out), "k": max(ks), "dtype": explicit_type(drafter.dtype, device=installed_device()), "sample_method": drafter.sample_method,
         }  # fmt: skip
         job.write_text(json.dumps(asked), encoding="utf-8")
         outcome = run_module("drafts.training.draft_matches", [str(job)], report)

@@ -36,10 +36,12 @@ def test_only_x86_without_kernels_for_16_bits_is_slow(facts: str, slow: bool) ->
 def test_this_machine_is_asked_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(number_type, "CPU_FACTS", tmp_path / "cpuinfo")
     assert not this_processor_is_slow_in_16_bits()  # no such file on this system
-    assert explicit_type("auto") == "bfloat16"
+    assert explicit_type("auto", device="cpu") == "bfloat16"
     (tmp_path / "cpuinfo").write_text(ZEN_3)
     assert this_processor_is_slow_in_16_bits()
-    assert (explicit_type("auto"), explicit_type("float16")) == ("float32", "float16")
+    assert explicit_type("auto", device="cpu") == "float32"
+    assert explicit_type("auto", device="cuda") == "bfloat16", "the processor beside a GPU computes nothing"
+    assert explicit_type("float16", device="cpu") == "float16"
 
 
 def became(config: dict[str, Any] | None = None, **changed: Any) -> str | None:

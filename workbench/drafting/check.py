@@ -16,7 +16,7 @@ from typing import Any
 
 from accounting.errors import ModelError
 from drafts.manifest import changed_files, fingerprint, read_manifest
-from serving.engine_build import installed_engine
+from serving.engine_build import installed_device
 from serving.legality import Circumstances, refusals
 from serving.models.checkpoint_facts import CheckpointFacts, read_checkpoint_facts
 from serving.models.draft_verdict import keep_verdict
@@ -75,6 +75,10 @@ def check_draft(request: CheckRequest, *, base_dir: Path, log: Path, say: Say) -
     return document
 
 
+def _type_of(request: CheckRequest) -> str:
+    return explicit_type(request.dtype, device=installed_device())
+
+
 def _said_problems(
     request: CheckRequest,
     draft: CheckpointFacts,
@@ -85,9 +89,8 @@ def _said_problems(
     """Tensors, shapes, vocabulary, tokenizer, and what the manifest says of files and target."""
     say("reading what the files say")
     section = speculation(draft, directories[0], request.k)
-    config = server_with(request.target, target, section, dtype=explicit_type(request.dtype), streams=1)
-    engine = installed_engine()
-    circumstances = Circumstances(device=engine.device if engine else "cpu", target=target, draft=draft)
+    config = server_with(request.target, target, section, dtype=_type_of(request), streams=1)
+    circumstances = Circumstances(device=installed_device(), target=target, draft=draft)
     problems = [refusal.reason for refusal in refusals(config, circumstances)]
     manifest = read_manifest(directories[0])
     if manifest is not None:
@@ -139,9 +142,7 @@ def _live(
     Raises:
         KilotokenError: if it could not be measured; nothing is known of it then.
     """
-    found = live_against_replay(
-        *directories, request.k, ask, dtype=explicit_type(request.dtype), log=log, say=say
-    )
+    found = live_against_replay(*directories, request.k, ask, dtype=_type_of(request), log=log, say=say)
     wrong = [row for row in found["positions"] if abs(row["difference"]) > found["allowed"]]
     return found, [
         f"at position {row['position']} the server accepts {row['live']:.1%}, the replay of its answers says "
