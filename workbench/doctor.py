@@ -98,7 +98,7 @@ def _devices() -> list[Finding]:
     ]
     found = f"CPU only ({', '.join(wide)})"
     if is_slow_in_16_bits(facts):
-        slow = "16-bit numbers are slow here: `dtype: auto` serves in float32, with twice the memory."
+        slow = "Prompts and batches are slow in 16 bits here: `dtype: auto` serves in float32, with twice the memory."
         return [Finding("devices", Health.NOTE, found, slow)]
     return [Finding("devices", Health.OK, found)]
 

@@ -78,7 +78,7 @@ def caution(declared: str, **changed: Any) -> str | None:
 
 def test_what_is_slow_or_was_changed_is_said() -> None:
     assert "auto became float32" in str(caution("auto", became="float32"))
-    assert "`dtype: float32` or auto is faster" in str(caution("bfloat16"))
+    assert "`dtype: float32` or auto is faster for these" in str(caution("bfloat16"))
     assert "quantised or too large" in str(caution("auto"))
     assert caution("float32") is None
     assert caution("bfloat16", slow=False) is None
