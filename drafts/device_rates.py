@@ -1,7 +1,7 @@
 """How fast this machine reads weights and multiplies matrices: what an estimate needs to know of a device.
 
-Run as `python -m drafts.device_rates DEVICE [TYPE]` (cpu or cuda; bfloat16 by default, or float32). Progress goes to stdout, one JSON object a line ({"stage", "done",
-"total"}), then {"result": {...}}. A decoder's step is a row of matrix products, so that is what is timed: by rows, over more
+Run as `python -m drafts.device_rates DEVICE [TYPE]` (cpu or cuda; bfloat16 by default, or float32). Progress goes to stdout,
+one JSON object a line ({"stage", "done", "total"}), then {"result": {...}}. A decoder's step is a row of matrix products, so that is what is timed: by rows, over more
 matrices than any cache holds, as a model's layers are. A chain of the small operations of a layer, on next to no data, tells
 what starting them takes.
 """

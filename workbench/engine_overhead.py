@@ -16,10 +16,9 @@ from typing import Any
 
 from accounting.errors import MachineError
 from accounting.estimate.engine_overhead import Served, fit_engine_overhead, fitted_error
-from accounting.estimate.placement import Placement
+from accounting.estimate.placement import Placement, own_cache_element_bytes
 from accounting.estimate.serving_estimate import Load
 from accounting.estimate.shape import ModelShape
-from accounting.estimate.weight_bytes import Format
 from serving.models.fetch import Report
 from workbench.child_steps import run_module
 from workbench.estimate_beside import beside_run
@@ -113,9 +112,11 @@ def measure_engine(
         experiment = directory / f"{name}.yaml"
         experiment.write_text(_experiment(name, small), encoding="utf-8")
         run(experiment, directory / name)
-        wide_cache = 4.0 if device.served_in is Format.FLOAT32 else 2.0
         placed = Placement(
-            shape=small.shape, device=device, weights=device.served_in, cache_element_bytes=wide_cache
+            shape=small.shape,
+            device=device,
+            weights=device.served_in,
+            cache_element_bytes=own_cache_element_bytes(device.served_in),
         )
         points += _loads(directory / name, small, placed)
     if len(points) < LEAST_IN_ALL:

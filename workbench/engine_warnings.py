@@ -10,7 +10,6 @@ from accounting.errors import RunError
 from serving.config import ServerConfig
 from serving.declared import departures
 from serving.legality import cautions
-from serving.number_type import type_caution
 from serving.vllm_names import names_for, version_warning
 from workbench.experiment import Experiment
 from workbench.run_directory import RunDirectory
@@ -46,18 +45,11 @@ def engine_warnings(run: RunDirectory, experiment: Experiment) -> list[EngineWar
             texts += [d.sentence for d in departures(config, resolved, names_for(version))]
             device = str(resolved.get("device_config.device", ""))
             facts = run.read_json("provenance.json").get("hardware", {})
-            texts += [_type_caution(config, device, facts, command)]
-            texts += cautions(config, device)
+            slow = bool(facts.get("slow_in_16_bits"))
+            texts += cautions(config, device, slow=slow, auto_dtype=_told_type(config, command))
         for text in filter(None, texts):
             found.setdefault(text, []).append(arm)
     return [EngineWarning(tuple(arms), text) for text, arms in found.items()]
-
-
-def _type_caution(
-    config: ServerConfig, device: str, facts: dict[str, Any], command: dict[str, Any]
-) -> str | None:
-    slow = bool(facts.get("slow_in_16_bits"))
-    return type_caution(config, device=device, slow=slow, became=_told_type(config, command))
 
 
 def _told_type(config: ServerConfig, command: dict[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from accounting.errors import ConfigError
 from accounting.estimate.device import Device
-from accounting.estimate.placement import Placement
+from accounting.estimate.placement import Placement, own_cache_element_bytes
 from accounting.estimate.serving_estimate import Drafting, Load
 from accounting.estimate.weight_bytes import Format
 from accounting.slo import Slo
@@ -78,17 +78,18 @@ def asked_of(
 
     if stated is Format.BFLOAT16 and device.served_in is not stated:
         notes += (
-            f"{device.name} was measured in {device.served_in}, in which it serves: 16 bits read half as many bytes and compute prompts and batches several times slower",
+            f"{device.name} was measured in {device.served_in}, in which it serves: 16 bits read half as many bytes "
+            "and compute prompts and batches several times slower",
         )
 
     def place(of: FoundModel) -> Placement:
         form = stated or of.stored or device.served_in
-        cache = "float32" if form is Format.FLOAT32 else "bfloat16"
+        said = CACHE_ELEMENT_BYTES.get(options.kv_dtype)  # None for auto, as others were refused
         return Placement(
             shape=of.shape,
             device=device,
             weights=form,
-            cache_element_bytes=CACHE_ELEMENT_BYTES[cache if options.kv_dtype == AUTO else options.kv_dtype],
+            cache_element_bytes=own_cache_element_bytes(form) if said is None else said,
             tensor=options.tp,
             pipeline=options.pp,
             data=options.dp,

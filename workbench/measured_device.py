@@ -61,11 +61,10 @@ def measure_device(
     Raises:
         MachineError: if torch is not here, or it fails.
     """
-    kind = ["cuda"] if gpu_names() else ["cpu"]
-    if kind == ["cpu"] and slow:
-        kind.append(FLOAT32)  # as it is served there
+    device = "cuda" if gpu_names() else "cpu"
+    arguments = [device, FLOAT32] if device == "cpu" and slow else [device]  # as it is served there
     outcome = run(
-        "drafts.device_rates", kind, lambda stage, done, total: say(f"{stage} ({done + 1} of {total})")
+        "drafts.device_rates", arguments, lambda stage, done, total: say(f"{stage} ({done + 1} of {total})")
     )
     if outcome.error:
         raise MachineError(

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from serving.number_type import this_processor_is_slow_in_16_bits
+from serving.number_type import cpu_facts, this_processor_is_slow_in_16_bits
 from serving.preloads import find_preloads
 
 _PACKAGES = (
@@ -73,12 +73,9 @@ def _version(distribution: str) -> str | None:
 
 
 def _cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith(("model name", "Model")):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
+    for line in cpu_facts().splitlines():
+        if line.startswith(("model name", "Model")):
+            return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
 
 

@@ -66,7 +66,8 @@ def replay_draft(
         job, out = Path(folder) / "job.json", Path(folder) / "runs.jsonl"
         asked = {
             "traces": str(path.resolve()), "target": target.served_from, "draft": draft.served_from,
-            "out": str(out), "k": max(ks), "dtype": explicit_type(drafter.dtype, device=installed_device()), "sample_method": drafter.sample_method,
+            "out": str(out), "k": max(ks), "sample_method": drafter.sample_method,
+            "dtype": explicit_type(drafter.dtype, device=installed_device()),
         }  # fmt: skip
         job.write_text(json.dumps(asked), encoding="utf-8")
         outcome = run_module("drafts.training.draft_matches", [str(job)], report)

@@ -15,7 +15,7 @@ from rich.status import Status
 from serving.command import ServerCommand, build_command
 from serving.config import ServerConfig
 from serving.legality import cautions
-from serving.number_type import this_processor_is_slow_in_16_bits, type_caution
+from serving.number_type import this_processor_is_slow_in_16_bits
 from workbench.server_under_test import ServerUnderTest, placement_for, started_server
 
 _EXAMPLE = (
@@ -43,8 +43,7 @@ def serve(config: ServerConfig, *, port: int, log_path: Path, base_dir: Path, co
                 started_server(config, placement, log_path=log_path, report=report)
             )
         slow = this_processor_is_slow_in_16_bits()
-        numbers = type_caution(config, device=placement.device, slow=slow, became=placement.auto_dtype)
-        for caution in filter(None, [numbers, *cautions(config, placement.device)]):
+        for caution in cautions(config, placement.device, slow=slow, auto_dtype=placement.auto_dtype):
             console.print(f"Caution: {caution}.", style="yellow", markup=False, soft_wrap=True)
         _stay(server, log_path, console)
 

@@ -15,6 +15,11 @@ from accounting.estimate.weight_bytes import Format, weight_bytes
 MEMORY_SHARE = 0.92
 
 
+def own_cache_element_bytes(weights: Format) -> float:
+    """Bytes of a key or value where nothing else is said: those of the activations beside such weights."""
+    return 4.0 if weights is Format.FLOAT32 else 2.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """A model in a number format on `tensor` x `pipeline` x `data` devices of one kind.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
 from accounting.errors import ConfigError
 from drafts.child_words import say, told
@@ -25,6 +25,7 @@ from drafts.training.finish import finish_draft, texts_to_probe
 from drafts.training.job import TrainingJob, open_examples, read_job, store_identity, train_and_judge
 from drafts.training.objective import Objective
 from drafts.training.parity import recorded
+from drafts.training.target import load_target
 from drafts.training.teacher_pass import teacher_pass
 
 
@@ -74,8 +75,7 @@ def distil(job: DistilJob) -> dict[str, Any]:
 
 
 def _target(job: DistilJob, device: str) -> Any:
-    target = AutoModelForCausalLM.from_pretrained(job.target, dtype=torch.bfloat16)
-    return target.to(device, type_for(device)).eval()
+    return load_target(job.target, device, type_for(device))
 
 
 def _draft(job: DistilJob) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
 from accounting.errors import ConfigError, ModelError
 from drafts.child_words import say, told
@@ -29,6 +29,7 @@ from drafts.training.finish import finish_draft, probe_type, texts_to_probe
 from drafts.training.job import TrainingJob, open_examples, read_job, store_identity, train_and_judge
 from drafts.training.objective import Objective
 from drafts.training.parity import ParityRecord, recorded
+from drafts.training.target import load_target
 from drafts.training.teacher_pass import teacher_pass
 
 #: Targets whose layers the head's own is made after, and whose class in vLLM hands out the states it needs.
@@ -63,8 +64,7 @@ def train_head(job: Eagle3Job) -> dict[str, Any]:
         torch.set_num_threads(job.threads)
     directory = Path(job.directory)
     files = dict(zip(("trained", "held_out"), open_examples(job), strict=True))
-    target = AutoModelForCausalLM.from_pretrained(job.target, dtype=torch.bfloat16)
-    target = target.to(job.where, type_for(job.where)).eval()
+    target = load_target(job.target, job.where, type_for(job.where))
     config = target.config
     layers = layers_of(job, config)
     vocabulary = _vocabulary(job, files, config)

@@ -23,6 +23,7 @@ from drafts.eagle3.says import head_says
 from drafts.eagle3.teacher import default_layers
 from drafts.training.device import device_for
 from drafts.training.parity import ParityRecord, Says, compared, read_record
+from drafts.training.target import load_target
 
 #: A row's logits may differ so far from the recorded ones, in units of their spread: float32 on another machine, bfloat16.
 TOLERANCE = {"float32": 0.02, "bfloat16": 0.15, "float16": 0.15}
@@ -82,9 +83,7 @@ def _whole_model(directory: Path, device: str) -> tuple[Any, list[str]]:
 
 def _head(job: CheckJob, read: ReadHead, record: ParityRecord, device: str) -> tuple[Says, torch.Tensor]:
     dtype = getattr(torch, record.dtype)
-    # As the trainer had it: rounded to bfloat16 first, whatever the file holds.
-    loaded = AutoModelForCausalLM.from_pretrained(job.target, dtype=torch.bfloat16)
-    target = loaded.to(device, dtype).eval()
+    target = load_target(job.target, device, dtype)
     layers = read.layers or default_layers(target.config.num_hidden_layers)
     steps = 1 + max(row.step for row in record.rows)
     head = read.head.float().to(device)

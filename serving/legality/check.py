@@ -10,6 +10,7 @@ from serving.legality.method_rules import METHOD_RULES
 from serving.legality.policy_rules import POLICY_RULES
 from serving.legality.refusal import Circumstances, Refusal, Rule
 from serving.legality.tensor_rules import TENSOR_RULES
+from serving.number_type import type_caution
 from serving.speculation import ModelDraft, Speculating, SuffixSpeculation
 
 RULES: tuple[Rule, ...] = (*METHOD_RULES, *POLICY_RULES, *DRAFT_RULES, *HEAD_RULES, *TENSOR_RULES)
@@ -20,9 +21,19 @@ def refusals(config: ServerConfig, circumstances: Circumstances) -> list[Refusal
     return [refusal for rule in RULES for refusal in rule(config, circumstances)]
 
 
-def cautions(config: ServerConfig, device: str) -> list[str]:
-    """What runs and must be known: not a reason to refuse, said where the server is started and in the report."""
-    found = []
+def cautions(
+    config: ServerConfig, device: str, *, slow: bool = False, auto_dtype: str | None = None
+) -> list[str]:
+    """What runs and must be known: not a reason to refuse, said where the server is started and in the report.
+
+    Args:
+        config: of the server.
+        device: "cpu" or "cuda".
+        slow: whether the processor is slow in 16 bits.
+        auto_dtype: what `model.dtype: auto` became; None where it was left to the engine.
+    """
+    numbers = type_caution(config, device=device, slow=slow, became=auto_dtype)
+    found = [numbers] if numbers else []
     if device == "cpu" and isinstance(config.speculation, Speculating):
         found.append(
             "speculation on vLLM 0.32's CPU build is right at temperature 0 only: above it the sampler reads "

@@ -5,7 +5,6 @@ Its files may be compressed (`train.jsonl.gz`, ...): answers that are kept besid
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 from collections.abc import Collection
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from accounting.errors import ConfigError, MachineError
+from loadtest.workloads.json_lines import file_bytes, unpacked
 from workbench.collect_files import DOCUMENT
 
 Document = dict[str, Any]
@@ -25,8 +25,7 @@ def read_collection(directory: Path) -> Document:
     """What the directory says of itself.
 
     Raises:
-        ConfigError: if it is no finished collection.
-        MachineError: if it cannot be read.
+        ConfigError: if it is no finished collection, or cannot be read.
     """
     try:
         document = json.loads(_content(directory, DOCUMENT))
@@ -46,8 +45,7 @@ def mark_of(directory: Path) -> str:
     """What a directory of answers is told by: a digest of its document and parts.
 
     Raises:
-        ConfigError: if a file is missing.
-        MachineError: if one cannot be read.
+        ConfigError: if a file is missing or cannot be read.
     """
     whole = hashlib.sha256()
     for name in (DOCUMENT, *_PARTS):
@@ -64,8 +62,8 @@ def take_traces(directory: Path, into: Path, *, target: Collection[str]) -> Docu
         target: names of the model that should have answered.
 
     Raises:
-        ConfigError: if it is no collection, or another model answered.
-        MachineError: if a file cannot be read or written.
+        ConfigError: if it is no collection that can be read, or another model answered.
+        MachineError: if a file cannot be written.
     """
     document = read_collection(directory)
     if document["model"] not in target:
@@ -85,13 +83,10 @@ def take_traces(directory: Path, into: Path, *, target: Collection[str]) -> Docu
 
 
 def _content(directory: Path, name: str) -> bytes:
-    plain, packed = directory / name, directory / f"{name}.gz"
-    try:
-        return plain.read_bytes() if plain.is_file() else gzip.decompress(packed.read_bytes())
-    except FileNotFoundError:
-        raise _no_collection(directory, f"{name} is missing") from None
-    except (OSError, EOFError) as error:
-        raise MachineError(f"{directory}: {name} cannot be read: {error}.") from error
+    for path in (directory / name, directory / f"{name}.gz"):
+        if path.is_file():
+            return unpacked(path, file_bytes(path, holds="the answers"))
+    raise _no_collection(directory, f"{name} is missing")
 
 
 def _no_collection(directory: Path, why: str) -> ConfigError:

@@ -82,6 +82,13 @@ def test_another_document_is_no_collection(collected: Path) -> None:
         read_collection(collected)
 
 
+def test_a_damaged_file_is_named(collected: Path) -> None:
+    packed = collected / "heldout.jsonl.gz"
+    packed.write_bytes(packed.read_bytes()[:12] + b"damaged")
+    with pytest.raises(ConfigError, match=r"heldout\.jsonl\.gz: this is not a complete gzip file"):
+        mark_of(collected)
+
+
 def options(*workloads: str, traces: Path | None = None, **given: Any) -> dict[str, Any]:
     return answer_options(workloads, traces, **({"max_tokens": None, "count": None, "mix": None} | given))
 
