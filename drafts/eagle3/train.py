@@ -29,7 +29,7 @@ from drafts.training.finish import finish_draft, probe_type, texts_to_probe
 from drafts.training.job import TrainingJob, open_examples, read_job, store_identity, train_and_judge
 from drafts.training.objective import Objective
 from drafts.training.parity import ParityRecord, recorded
-from drafts.training.target import load_target
+from drafts.training.target import load_target, with_weights_in
 from drafts.training.teacher_pass import teacher_pass
 
 #: Targets whose layers the head's own is made after, and whose class in vLLM hands out the states it needs.
@@ -147,7 +147,7 @@ def _record(
     held_out: ExampleFile,
 ) -> ParityRecord:
     """What the head says with its weights as they are exported."""
-    probed = target.to(probe_type(target))
+    probed = with_weights_in(target, probe_type(target))
     rounded = head.to(torch.bfloat16).float().eval()
     return recorded(
         head_says(rounded, probed, layers, job.k),
