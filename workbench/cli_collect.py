@@ -42,6 +42,10 @@ def collect(
             help="Temperatures of training answers and their shares: 0:0.7,0.8:0.3. Greedy without."
         ),
     ] = "0:1",
+    duration: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds after which nothing new is asked; the same command goes on."),
+    ] = None,
     api_key_env: Annotated[
         str | None, typer.Option(help="Environment variable that holds the server's API key.")
     ] = None,
@@ -67,6 +71,7 @@ def collect(
         model=model,
         api_key_env=api_key_env,
         temperatures=parse_mix(temperature_mix),
+        stop_after_s=duration,
     )
     with status_line(err) as say:
         document = collect_traces(request, out=out_dir, argv=sys.argv, say=say)

@@ -39,6 +39,8 @@ def _notes(document: Document) -> Iterator[str]:
     summary = document["summary"]
     for reason, requests in summary["failed"].items():
         yield f"failed, {requests:,} times: {reason} (the same command asks these again)"
+    if waiting := summary["prompts"] - summary["answered"] - sum(summary["failed"].values()):
+        yield f"{waiting:,} prompts were not asked, as the time was over (the same command goes on)"
     for workload, division in zip(document["workloads"], document["divisions"], strict=True):
         yield f"{workload['name']}: divided {division}"
     if repeated := summary["repeated_requests"] + summary["repeated_prompt_tokens"]:

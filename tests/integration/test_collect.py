@@ -124,6 +124,22 @@ def test_ctrl_c_says_what_is_kept(started: Start, kilotoken: Command, tmp_path: 
     assert "Traceback" not in said
 
 
+def test_when_the_time_is_over_what_came_is_whole_and_the_same_command_goes_on(
+    kilotoken: Command, tmp_path: Path
+) -> None:
+    options = ("--workload", "chat", "--count", 40, "--max-tokens", 8, "--concurrency", 2)
+    with RunningFakeServer(FakeServerConfig(timing=Timing(ttft_s=0.2, tpot_s=0))) as server:
+        done = kilotoken("collect", "--url", server.url, "--out", "out", *options, "--duration", 1)
+        assert done.returncode == 0, done.stderr
+        first = sum(map(len, traces(tmp_path / "out")))
+        assert 2 <= first <= 14
+        assert f"{40 - first} prompts were not asked, as the time was over" in " ".join(done.stdout.split())
+        document = collected(kilotoken, server.url, *options)
+        assert answered(server.url) == 40
+    assert document["summary"]["answered"] == 40
+    assert sum(map(len, traces(tmp_path / "out"))) == 40
+
+
 def test_more_prompts_of_the_same_collection_go_on_and_other_options_are_refused(
     kilotoken: Command, tmp_path: Path
 ) -> None:
