@@ -5,13 +5,14 @@ VENV   ?= .venv
 ENGINE ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 BIN    := $(VENV)/bin
 ZOO_WORK ?= runs/zoo
+ZOO_SECONDS ?= 3600
 STAMP  := $(VENV)/.installed-$(ENGINE)
 DEBIAN_PACKAGES := chromium fonts-dejavu-core libtcmalloc-minimal4
 # Importing vLLM without cached bytecode takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format system-deps pins zoo goldens clean
+.PHONY: help setup demo test test-fast lint format system-deps pins zoo zoo-answers goldens clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ pins: setup  ## resolve the pins again from pyproject.toml (then test, then comm
 
 zoo: setup  ## train the drafts that ship again (hours; work in ZOO_WORK, killed it goes on)
 	drafts/zoo/train.sh $(BIN) $(ZOO_WORK)
+
+zoo-answers: setup  ## collect more of the answers that TinyLlama's draft is trained on (ZOO_SECONDS; kept, added to)
+	drafts/zoo/collect.sh $(BIN) $(ZOO_WORK) $(ZOO_SECONDS)
 
 goldens: setup  ## write the golden files anew (names that vLLM owns, from a real start); then look at the difference
 	KILOTOKEN_WRITE_GOLDENS=1 $(BIN)/pytest -q -m 'goldens' -p no:randomly
