@@ -36,10 +36,14 @@ def main() -> None:
         _kilotoken("doctor", "--measure", "--engine")
         (work / "device.json").write_text(device_file().read_text(encoding="utf-8"), encoding="utf-8")
     for experiment in MODELS.values():
-        if not (work / "runs" / experiment / "measures.json").exists():
-            _kilotoken(
-                "run", ROOT / "experiments" / f"{experiment}.yaml", "--out", work / "runs" / experiment
-            )
+        run = work / "runs" / experiment
+        if (run / "measures.json").exists():
+            continue
+        begun = (run / "plan.json").exists()
+        _kilotoken(
+            "run",
+            *(("--resume", run) if begun else (ROOT / "experiments" / f"{experiment}.yaml", "--out", run)),
+        )
     cells = [row | {"model": model} for model in MODELS for row in _beside(model, work / "runs")]
     errors = [abs(row["error"]) for row in cells]
     document = {
