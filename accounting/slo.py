@@ -44,12 +44,16 @@ class Slo:
         upper bound.
         """
         columns = as_columns(records)
-        met = columns.ok
+        return columns.ok & self.kept(*statistics(columns))
+
+    def kept(self, ttft_s: Seconds, tpot_s: Seconds, e2e_s: Seconds) -> Bools:
+        """Which answers keep every limit; NaN, a statistic that does not exist, breaks none."""
+        kept = np.ones(len(ttft_s), dtype=bool)
         limits = (self.ttft_s, self.tpot_s, self.e2e_s)
-        for limit, values in zip(limits, statistics(columns), strict=True):
+        for limit, values in zip(limits, (ttft_s, tpot_s, e2e_s), strict=True):
             if limit is not None:
-                met &= np.isnan(values) | (values <= limit)
-        return met
+                kept &= np.isnan(values) | (values <= limit)
+        return kept
 
 
 def statistics(columns: RecordColumns) -> tuple[Seconds, Seconds, Seconds]:

@@ -30,6 +30,11 @@ class Asked:
     cached: int
     output: int
 
+    @property
+    def tokens(self) -> int:
+        """Room that it takes in the KV cache at its end."""
+        return self.prefilled + self.cached + self.output
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -91,7 +96,7 @@ def simulate_open(
     """
     if len(arrivals_s) != len(asked) or list(arrivals_s) != sorted(arrivals_s):
         raise ValueError("an arrival for each request, in order")
-    return _Engine(asked, policy, cost, seed).run(list(arrivals_s), streams=None)
+    return _Engine(asked, policy, cost, seed).run(list(arrivals_s), closed=False)
 
 
 def simulate_closed(
@@ -104,17 +109,19 @@ def simulate_closed(
     """
     if streams < 1:
         raise ValueError("a closed loop has at least one stream")
-    return _Engine(asked, policy, cost, seed).run([0.0] * min(streams, len(asked)), streams=streams)
+    return _Engine(asked, policy, cost, seed).run([0.0] * min(streams, len(asked)), closed=True)
 
 
 class _Engine:
     """One simulation: the queue, who runs, the clock."""
 
     def __init__(self, asked: Sequence[Asked], policy: Policy, cost: StepCost, seed: int) -> None:
-        largest = max((one.prefilled + one.cached + one.output for one in asked), default=0)
+        largest = max((one.tokens for one in asked), default=0)
         if largest > policy.kv_tokens:
             raise ValueError(f"a request of {largest} tokens has no room in a cache of {policy.kv_tokens:g}")
         self._asked, self._policy, self._cost = asked, policy, cost
+        # A server that may draft pays for that in every step.
+        self._method = next((one.method for one in policy.drafting.values()), OFF)
         self._random = np.random.default_rng(seed)
         self._waiting: deque[int] = deque()
         self._running: list[_Running] = []
@@ -122,7 +129,7 @@ class _Engine:
         self._first_s = np.full(len(asked), np.nan)
         self._last_s = np.full(len(asked), np.nan)
 
-    def run(self, arrivals_s: list[float], *, streams: int | None) -> Simulated:
+    def run(self, arrivals_s: list[float], *, closed: bool) -> Simulated:
         """Until every request has its answer."""
         due = 0
         while due < len(arrivals_s) or self._waiting or self._running:
@@ -133,7 +140,7 @@ class _Engine:
                 self._now_s = arrivals_s[due]
                 continue
             for _ in range(self._step()):
-                if streams is not None and len(arrivals_s) < len(self._asked):
+                if closed and len(arrivals_s) < len(self._asked):
                     arrivals_s.append(self._now_s)
         output = np.asarray([one.output for one in self._asked], dtype=np.float64)
         return Simulated(np.asarray(arrivals_s), self._first_s, self._last_s, output, self._now_s)
@@ -144,11 +151,11 @@ class _Engine:
         decoding = [one for one in self._running if one.to_prefill == 0]
         limit = self._policy.drafts_up_to
         drafts = limit is None or len(decoding) <= limit
-        accepted, drafted, passes, method = self._drafts(decoding if drafts else [])
+        accepted, drafted, passes = self._drafts(decoding if drafts else [])
         prefilled, ready = self._prefill(len(decoding) + int(drafted))
         self._now_s += self._cost.seconds(
             StepWork(
-                method=method,
+                method=self._method,
                 sequences=len(decoding),
                 drafted=drafted,
                 draft_steps=passes,
@@ -166,10 +173,10 @@ class _Engine:
         return before - len(self._running)
 
     def _admit(self) -> None:
-        held = sum(self._whole(one.number) for one in self._running)
+        held = sum(self._asked[one.number].tokens for one in self._running)
         while self._waiting and len(self._running) < self._policy.max_num_seqs:
             number = self._waiting[0]
-            held += self._whole(number)
+            held += self._asked[number].tokens
             if held > self._policy.kv_tokens:
                 return
             self._waiting.popleft()
@@ -181,15 +188,11 @@ class _Engine:
                 )
             )
 
-    def _whole(self, number: int) -> int:
-        asked = self._asked[number]
-        return asked.prefilled + asked.cached + asked.output
-
-    def _drafts(self, decoding: Sequence[_Running]) -> tuple[Floats, float, float, str]:
-        """Accepted drafts of each sequence, drafted ones of all, passes of the drafter, and its method."""
+    def _drafts(self, decoding: Sequence[_Running]) -> tuple[Floats, float, float]:
+        """Accepted drafts of each sequence, drafted ones of all, and passes of the drafter."""
         k = max((one.drafting.k for one in decoding), default=0)
         if k == 0:
-            return np.zeros(0), 0.0, 0.0, self._method()
+            return np.zeros(0), 0.0, 0.0
         survival = np.zeros((len(decoding), k))
         for row, one in zip(survival, decoding, strict=True):
             row[: one.drafting.k] = one.drafting.survival
@@ -198,12 +201,7 @@ class _Engine:
             accepted.astype(np.float64),
             float(sum(one.drafting.drafted for one in decoding)),
             max(one.drafting.draft_steps for one in decoding),
-            self._method(),
         )
-
-    def _method(self) -> str:
-        """A server that may draft pays for that in every step."""
-        return next((one.method for one in self._policy.drafting.values()), OFF)
 
     def _prefill(self, used: int) -> tuple[int, list[_Running]]:
         """Prompt tokens of this step, and who is ready after it."""

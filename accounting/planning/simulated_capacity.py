@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from accounting.capacity import Bounds, Decision, Probed, bracket, next_load
 from accounting.planning.queue_simulation import Simulated
@@ -48,26 +46,12 @@ def simulated_capacity(simulate: Callable[[float], Simulated], slo: Slo, bounds:
         probes.append((load, Decision.MEETS if meets else Decision.MISSES))
     highest = bracket(probes).met
     found = seen[highest if highest is not None else min(seen)]
-    return SimulatedCapacity(
-        load=highest,
-        slo_tokens_per_s=found.slo_tokens_per_s,
-        tokens_per_s=found.tokens_per_s,
-        attainment=found.attainment,
-        probes=tuple(probes),
-    )
+    return replace(found, load=highest, probes=tuple(probes))
 
 
 def at_load(load: float, simulated: Simulated, slo: Slo) -> SimulatedCapacity:
     """One load judged by its SLO; an answer of one token has no TPOT and cannot break that limit."""
-    met = np.ones(len(simulated.output_tokens), dtype=bool)
-    limits = (
-        (slo.ttft_s, simulated.ttft_s),
-        (slo.tpot_s, simulated.tpot_s),
-        (slo.e2e_s, simulated.last_token_s - simulated.arrived_s),
-    )
-    for limit, values in limits:
-        if limit is not None:
-            met &= np.isnan(values) | (values <= limit)
+    met = slo.kept(simulated.ttft_s, simulated.tpot_s, simulated.last_token_s - simulated.arrived_s)
     whole_s = simulated.ended_s - float(simulated.arrived_s[0])
     return SimulatedCapacity(
         load=load,

@@ -7,6 +7,7 @@ what the target judges beside one token, the drafter's passes, what else the met
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -50,20 +51,16 @@ def speedup_factors(
     Raises:
         ValueError: for a load or a method that cannot be predicted.
     """
-    steps = {name: (shape.output - 1) / one.tokens_per_step for name, one in (("on", on), ("off", off))}
     before = _grouped(cost.by_cause(mean_step(streams, off, shape)))
     after = _grouped(cost.by_cause(mean_step(streams, on, shape)))
-    factors = [Factor(ACCEPTANCE, (steps["off"] + 1) / (steps["on"] + 1))]
+    factors = [Factor(ACCEPTANCE, (shape.decode_steps(off) + 1) / (shape.decode_steps(on) + 1))]
     now = sum(before.values())
     for cause in (REST, JUDGED, PASSES, METHOD):
         following = now - before[cause] + after[cause]
         factors.append(Factor(cause, now / following))
         now = following
     if measured_ratio is not None:
-        predicted = 1.0
-        for one in factors:
-            predicted *= one.factor
-        factors.append(Factor(UNEXPLAINED, measured_ratio / predicted))
+        factors.append(Factor(UNEXPLAINED, measured_ratio / math.prod(one.factor for one in factors)))
     return factors
 
 

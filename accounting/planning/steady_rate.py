@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from scipy.optimize import brentq
+
 from accounting.planning.drafting_yield import DraftingYield
 from accounting.planning.step_cost import StepCost, StepWork
 
@@ -20,6 +22,10 @@ class RequestShape:
     prompt: float
     prefilled: float
     output: float
+
+    def decode_steps(self, drafting: DraftingYield) -> float:
+        """Steps of one request behind the one that makes its first token."""
+        return (self.output - 1) / drafting.tokens_per_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +47,7 @@ def mean_step(streams: float, drafting: DraftingYield, shape: RequestShape) -> S
     """
     if streams <= 0 or shape.output < 1:
         raise ValueError(f"{streams} streams of answers of {shape.output} tokens make no load")
-    steps = (shape.output - 1) / drafting.tokens_per_step
+    steps = shape.decode_steps(drafting)
     decoding, arriving = streams * steps / (steps + 1), streams / (steps + 1)
     return StepWork(
         method=drafting.method,
@@ -60,8 +66,7 @@ def steady_rate(streams: float, drafting: DraftingYield, shape: RequestShape, co
         ValueError: without a stream, or for a method whose steps were not measured.
     """
     step = cost.predicted(mean_step(streams, drafting, shape))
-    steps = (shape.output - 1) / drafting.tokens_per_step
-    tokens = streams / (steps + 1) * shape.output
+    tokens = streams / (shape.decode_steps(drafting) + 1) * shape.output
     return SteadyRate(
         tokens_per_s=tokens / step.seconds,
         low_tokens_per_s=tokens / step.high,
@@ -85,10 +90,7 @@ def break_even_tokens_per_step(
         return None
     if rate(drafting.with_tokens_per_step(low)) >= off:
         return low
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if rate(drafting.with_tokens_per_step(middle)) < off else (low, middle)
-    return high
+    return float(brentq(lambda tokens: rate(drafting.with_tokens_per_step(tokens)) - off, low, high))
 
 
 def paying_loads(ratio: Callable[[int], float], streams: Sequence[int]) -> list[tuple[int, int]]:

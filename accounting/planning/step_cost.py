@@ -75,8 +75,9 @@ class StepCost:
             ValueError: for a method that no window showed.
         """
         self._check(work)
-        amounts = dict(zip(part_names(self.methods), _amounts(work, self.methods), strict=True))
-        return {name: seconds * amounts[name] for name, seconds in self.parts if seconds * amounts[name]}
+        amounts = _amounts(work, self.methods)
+        causes = {name: part * amount for (name, part), amount in zip(self.parts, amounts, strict=True)}
+        return {name: seconds for name, seconds in causes.items() if seconds}
 
     def seconds(self, work: StepWork) -> float:
         """Seconds of a step.
@@ -95,8 +96,9 @@ class StepCost:
         seconds = self.seconds(work)
         if seconds <= 0:
             return Predicted(seconds, 0.0, math.inf)
-        amounts = dict(zip(part_names(self.methods), _amounts(work, self.methods), strict=True))
-        row = np.asarray([amounts[name] for name, part in self.parts if part > 0]) / seconds
+        amounts = _amounts(work, self.methods)
+        kept = [amount for (_, part), amount in zip(self.parts, amounts, strict=True) if part > 0]
+        row = np.asarray(kept) / seconds
         leverage = float(row @ np.asarray(self.inverse) @ row)
         half = float(stdtrit(self.freedom, 0.975)) * self.misfit * math.sqrt(1.0 + leverage)
         return Predicted(seconds, seconds * max(0.0, 1.0 - half), seconds * (1.0 + half))
