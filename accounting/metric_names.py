@@ -22,7 +22,8 @@ ACCEPTED_TOKENS_PER_POSITION = "vllm:spec_decode_num_accepted_tokens_per_pos_tot
 # One observation per request's first token, and one per later decode step of a request.
 FIRST_TOKENS = "vllm:time_to_first_token_seconds_count"
 DECODE_STEPS = "vllm:inter_token_latency_seconds_count"
-# One observation per step of the engine, however many requests are in it.
+# One observation per step of the engine that made a token, however many requests are in it: one that only reads a part
+# of a prompt makes none.
 ENGINE_STEPS = "vllm:iteration_tokens_total_count"
 
 REQUESTS_RUNNING = "vllm:num_requests_running"

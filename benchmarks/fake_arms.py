@@ -47,7 +47,7 @@ class FakeArms:
 
     block_noise: float
     step_noise: float
-    repeats: int = 4
+    repeats: int = 6
     streams: int = 2
     tpot_s: float = 0.1
     tokens: int = 16
@@ -58,14 +58,25 @@ class FakeArms:
         return EXPERIMENT.format(**{name: getattr(self, name) for name in self.__slots__}, seed=seed)
 
 
+#: So many times the comparisons that were asked for are run at most: a host that voids every second pair judges none.
+MOST_TIMES = 2
+
+
 def run_comparisons(arms: FakeArms, count: int, directory: Path, *, parallel: int) -> list[dict[str, Any]]:
-    """Run what is not finished yet in `directory` (one sub-directory each), and read every comparison's outcome."""
+    """Run in `directory` (one sub-directory each; what is finished there is kept) until so many comparisons were judged, and read
+    every one's outcome. A busy host voids cells and with them pairs: comparisons of fewer than four are no trials.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     pool = ThreadPoolExecutor(parallel)
+    outcomes: list[dict[str, Any]] = []
     try:
-        return list(pool.map(lambda seed: _compared(arms, seed, directory), range(1, count + 1)))
+        while (missing := count - summary(outcomes)["judged"]) > 0 and len(outcomes) < MOST_TIMES * count:
+            more = min(missing, MOST_TIMES * count - len(outcomes))
+            seeds = range(len(outcomes) + 1, len(outcomes) + more + 1)
+            outcomes += pool.map(lambda seed: _compared(arms, seed, directory), seeds)
     except KeyboardInterrupt:
         os._exit(130)  # threads cannot be stopped; supervisors end the servers of a process that is gone
+    return outcomes
 
 
 def _compared(arms: FakeArms, seed: int, directory: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How far can the comparison be trusted? False alarms of A/As and the power to find planted slowdowns, in one table.
 
     python benchmarks/false_alarms.py --noise results/block-noise-2-core-cpu.json --simulated --power --name 2-core-cpu
-    python benchmarks/false_alarms.py --noise ... --live-fake 50 --out DIR --name 2-core-cpu     # about 25 minutes
+    python benchmarks/false_alarms.py --noise ... --live-fake 50 --out DIR --name 2-core-cpu     # about 40 minutes
     python benchmarks/false_alarms.py --live-vllm RUN [RUN ...] --name 2-core-cpu                # runs of same-arms.yaml
 
 Each part goes into results/false-alarms-NAME.json beside the parts that are there already. The noise is what
@@ -39,7 +39,8 @@ def main() -> None:
     arguments = _arguments()
     path = RESULTS / f"false-alarms-{arguments.name}.json" if arguments.name else None
     document: Document = json.loads(path.read_text()) if path is not None and path.is_file() else {}
-    document |= {"machine": machine_sentence(hardware())} | _parts(arguments)
+    # The other parts keep the machine that they were made on.
+    document = {"machine": machine_sentence(hardware())} | document | _parts(arguments)
     if path is not None:
         path.write_text(json.dumps(document, indent=2) + "\n")
     rows = table_rows(document)
@@ -57,7 +58,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--live-fake", type=int, metavar="N", help="N comparisons through whole runs")
     parser.add_argument("--out", type=Path, help="directory of the live runs; what is finished there is kept")
     parser.add_argument("--parallel", type=int, default=12, help="live runs side by side")
-    parser.add_argument("--repeats", type=int, default=4, help="pairs of each live comparison")
+    parser.add_argument(
+        "--repeats", type=int, default=6, help="pairs of each live comparison: four must be valid"
+    )
     parser.add_argument("--live-vllm", type=Path, nargs="+", metavar="RUN", help="finished runs of same arms")
     parser.add_argument("--name", help="keep the figures in results/false-alarms-NAME.json")
     given = parser.parse_args()
@@ -90,6 +93,7 @@ def _parts(arguments: argparse.Namespace) -> Document:
             "step_noise": arms.step_noise,
             "repeats": arms.repeats,
             "parallel": arguments.parallel,
+            "machine": machine_sentence(hardware()),
         } | summary(outcomes)
     if arguments.live_vllm:
         document["live_vllm"] = vllm_words([RunDirectory.open(path) for path in arguments.live_vllm])

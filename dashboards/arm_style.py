@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-
-from dashboards.report_data import ReportData
+from typing import Protocol
 
 LIGHT = ("#3b4248", "#0072b2", "#c65300", "#00805e", "#b0488a", "#8a6900", "#3f51b5")
 DARK = ("#d3d8dd", "#56b4e9", "#ff8a3d", "#2fc79a", "#e79bc8", "#f0e442", "#9fa8ff")
@@ -40,7 +39,19 @@ class ArmStyle:
     dash: str
 
 
-def arm_styles(data: ReportData) -> dict[str, ArmStyle]:
+class HasArms(Protocol):
+    """Whatever is drawn by arm."""
+
+    @property
+    def baseline(self) -> str:
+        """The arm that the others are compared with."""
+
+    @property
+    def arms(self) -> Sequence[str]:
+        """All of them."""
+
+
+def arm_styles(data: HasArms) -> dict[str, ArmStyle]:
     """A style per arm, the baseline first; past the palette colours repeat with other shapes."""
     ordered = [data.baseline, *(arm for arm in data.arms if arm != data.baseline)]
     styles = {}
@@ -55,14 +66,14 @@ def colour_properties(palette: tuple[str, ...]) -> str:
     return "".join(f"--arm-{index}:{colour};" for index, colour in enumerate(palette))
 
 
-def legend(data: ReportData, arms: Sequence[str]) -> str:
+def legend(data: HasArms, arms: Sequence[str]) -> str:
     """HTML of a figure's legend: line, marker and name of each of these arms."""
     styles = arm_styles(data)
     items = "".join(f"<li>{_swatch(styles[arm])} {_named(arm, data)}</li>" for arm in arms)
     return f'<ul class="legend" aria-label="Arms">{items}</ul>'
 
 
-def _named(arm: str, data: ReportData) -> str:
+def _named(arm: str, data: HasArms) -> str:
     suffix = ' <span class="soft">(baseline)</span>' if arm == data.baseline else ""
     return f"<span>{escape(arm)}{suffix}</span>"
 

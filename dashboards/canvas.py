@@ -12,16 +12,15 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboards.arm_style import ArmStyle, arm_styles
+from dashboards.arm_style import ArmStyle, HasArms, arm_styles
 from dashboards.axes import Axis
-from dashboards.report_data import ReportData
 
 HEIGHT = 270  # pixels
 
 Trace = dict[str, Any]
 
 
-def styled(data: ReportData) -> list[tuple[str, ArmStyle]]:
+def styled(data: HasArms) -> list[tuple[str, ArmStyle]]:
     """Arms with their styles in the order in which they are drawn."""
     styles = arm_styles(data)
     return [(arm, styles[arm]) for arm in data.arms]

@@ -58,5 +58,16 @@ def folded(summary: str, body: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>{body}</details>"
 
 
+def masthead(title: str, body: str, facts: Iterable[tuple[str, str]]) -> str:
+    """The head of a page: its title and the theme button, what is said below (HTML), and named facts."""
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(said)}</dd>" for name, said in facts)
+    return (
+        '<header><div class="masthead">'
+        f"<h1>{escape(title)}</h1>"
+        '<button type="button" id="theme" aria-pressed="false" hidden>Dark theme</button></div>'
+        f'{body}<dl class="facts">{items}</dl></header>'
+    )
+
+
 def _title(title: str) -> str:
     return f' title="{escape(title)}"' if title else ""

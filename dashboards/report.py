@@ -18,7 +18,7 @@ from dashboards.figure_panels import FigureSection
 from dashboards.figure_sections import figure_sections
 from dashboards.headline_table import headline_table, ratio_table
 from dashboards.losslessness_table import losslessness_table
-from dashboards.markup import folded, section
+from dashboards.markup import folded, masthead, section
 from dashboards.missing_values import MissingValues
 from dashboards.number_format import money
 from dashboards.page import page
@@ -44,24 +44,18 @@ def render_report(data: ReportData) -> str:
 def _masthead(data: ReportData) -> str:
     description = f'<p class="soft">{escape(data.description)}</p>' if data.description else ""
     notice = f'<p class="notice" role="note">{escape(data.notice)}</p>' if data.notice else ""
-    return (
-        '<header><div class="masthead">'
-        f"<h1>{escape(data.title)}</h1>"
-        '<button type="button" id="theme" aria-pressed="false" hidden>Dark theme</button></div>'
-        f'{description}<p class="lead">{escape(data.headline)}</p>{notice}{_facts(data)}</header>'
-    )
+    lead = f'<p class="lead">{escape(data.headline)}</p>'
+    return masthead(data.title, f"{description}{lead}{notice}", _facts(data))
 
 
-def _facts(data: ReportData) -> str:
+def _facts(data: ReportData) -> tuple[tuple[str, str], ...]:
     price = data.price
-    facts = (
+    return (
         ("Price", f"{money(price.usd_per_hour)} per hour ({price.source}, as of {price.as_of})"),
         ("SLO", slo_words(data.slo)),
         ("Baseline", data.baseline),
         ("Created", data.created_at),
     )
-    items = "".join(f"<dt>{label}</dt><dd>{escape(value)}</dd>" for label, value in facts)
-    return f'<dl class="facts">{items}</dl>'
 
 
 def slo_words(slo: Slo) -> str:

@@ -25,8 +25,11 @@ from workbench.cli_draft import draft_app
 from workbench.cli_estimate import estimate
 from workbench.cli_load import load, load_worker
 from workbench.cli_losslessness import losslessness
+from workbench.cli_map import crossover
 from workbench.cli_models import models_app
+from workbench.cli_plan import plan
 from workbench.cli_price import price
+from workbench.cli_profile import profile
 from workbench.cli_replay import replay
 from workbench.cli_runs import runs
 from workbench.experiment import load_experiment, load_server, load_server_config
@@ -367,6 +370,9 @@ app.command("load-worker")(load_worker)
 app.command("collect")(collect)
 app.command("replay")(replay)
 app.command("losslessness")(losslessness)
+app.command("profile")(profile)
+app.command("map")(crossover)
+app.command("plan")(plan)
 app.add_typer(models_app, name="models")
 app.add_typer(draft_app, name="draft")
 

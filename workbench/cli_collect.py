@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from accounting.errors import ConfigError
 from workbench.terminal import JsonFlag, err, out, print_json
 
 
 def collect(
-    url: Annotated[str, typer.Option(help="Address of the vLLM server of the target.", show_default=False)],
     workload: Annotated[
         list[str],
         typer.Option(help="A built-in workload, a file or a mix; again for more.", show_default=False),
@@ -21,6 +23,13 @@ def collect(
         Path,
         typer.Option("--out", help="Directory of the traces; begun there, it goes on.", show_default=False),
     ],
+    url: Annotated[
+        str | None, typer.Option(help="Address of the vLLM server of the target.", show_default=False)
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Or the target, a name or a directory: a server of it is started for this."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Where the server has several.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, tokens.")] = 256,
     count: Annotated[
@@ -52,14 +61,21 @@ def collect(
     as_json: JsonFlag = False,
 ) -> None:
     """Ask a served target for answers and keep them as token ids: traces to replay, and to train drafts on."""
+    from loadtest.workloads import load_workload
     from workbench.collect_command import CollectRequest
     from workbench.collect_command import collect as collect_traces
     from workbench.collect_table import collect_table
     from workbench.collect_temperatures import parse_mix
     from workbench.status_line import status_line
+    from workbench.target_server import target_server
 
+    if (url is None) is (target is None) or (target is not None and (model or api_key_env)):
+        raise ConfigError(
+            "give --url, or --target alone (a server of it is started then, which needs no --model and no key).",
+            hint="For example: kilotoken collect --target tinyllama-1.1b-chat --workload chat --out traces",
+        )
     request = CollectRequest(
-        url=url,
+        url=url or "",
         workloads=tuple(workload),
         max_tokens=max_tokens,
         count=count,
@@ -73,7 +89,15 @@ def collect(
         temperatures=parse_mix(temperature_mix),
         stop_after_s=duration,
     )
-    with status_line(err) as say:
+    with ExitStack() as running:
+        say = running.enter_context(status_line(err))
+        if target is not None:
+            say("reading the workloads")
+            for name in workload:  # a mistake must not show after a server's start
+                load_workload(name, seed=seed)
+            log = out_dir / "server.log"
+            server = running.enter_context(target_server(target, streams=concurrency, log=log, say=say))
+            request = replace(request, url=server.base_url)
         document = collect_traces(request, out=out_dir, argv=sys.argv, say=say)
     if as_json:
         print_json(document)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -115,13 +115,6 @@ def draft_make(
     from workbench.given_price import given_price
     from workbench.status_line import status_line
 
-    def run(file: Path, directory: Path) -> None:
-        if (directory / "plan.json").is_file():
-            run_command.resume(directory, None, console=err)
-        else:
-            shutil.rmtree(directory, ignore_errors=True)  # cut off before it had a plan
-            run_command.start(file, directory, argv=sys.argv, console=err)
-
     answers = answer_options(workload or (), traces, max_tokens=max_tokens, count=count, mix=temperature_mix)
     request = MakeRequest(
         target=target,
@@ -138,6 +131,7 @@ def draft_make(
     )
     with status_line(err) as say:
         made = make_draft(request, argv=sys.argv, say=say)
+    run = partial(run_command.start_or_go_on, argv=sys.argv, console=err)
     document = compare_made(made, run)
     if as_json:
         print_json(document)

@@ -19,6 +19,7 @@ from accounting.missing import not_measured
 from accounting.percentiles import quoted
 from accounting.reconciliation import reconcile
 from accounting.record_columns import UNKNOWN, RecordColumns
+from accounting.request_means import request_means
 from accounting.slo import attainment
 from accounting.stated_tokens import tokens_between
 from accounting.verdicts import POOLABLE, CellEvidence, judge
@@ -40,6 +41,7 @@ def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | No
     attained = attainment(data.in_window, experiment.slo.to_slo())
     latencies = latency_summaries([data])
     drift = _length_drift(data, baseline)
+    means = request_means(data.in_window)
     found = data.found
     verdict = judge(_evidence(data, found, reconciliation, latencies["ttft_s"], drift))
     arm, workload, load, repeat = data.key
@@ -56,6 +58,7 @@ def measure_cell(data: CellData, experiment: Experiment, baseline: CellData | No
         "window_s": data.window_s,
         "window_uncertainty_s": data.window_uncertainty_s,
         **counters,
+        "request_means": asdict(means) if means else None,
         **latencies,
         "clock": found.client.clock,
         "censored_chunk_share": found.client.censored_share,
@@ -115,6 +118,8 @@ def window_counters(data: CellData) -> dict[str, Any]:
             "prompt_tokens": None,
             "cached_prompt_tokens": None,
             "engine_steps": None,
+            "decode_steps": None,
+            "draft_tokens": None,
             "output_tokens_per_s": None if stated is None else stated / data.window_s,
             "acceptance_length": nothing,
             "acceptance_rate": nothing,
@@ -133,12 +138,14 @@ def window_counters(data: CellData) -> dict[str, Any]:
         "prompt_tokens": round(change.increase(metric_names.PROMPT_TOKENS)),
         "cached_prompt_tokens": _counted(change, metric_names.CACHED_PROMPT_TOKENS),
         "engine_steps": _counted(change, metric_names.ENGINE_STEPS),
+        "decode_steps": _counted(change, metric_names.DECODE_STEPS),
+        "draft_tokens": _counted(change, metric_names.DRAFT_TOKENS),
         "output_tokens_per_s": output / data.window_s,
         "acceptance_length": plain(acceptance.acceptance_length(change)),
         "acceptance_rate": plain(acceptance.acceptance_rate(change)),
         "tokens_per_step": plain(acceptance.tokens_per_step(change)),
         "acceptance_by_position": acceptance.acceptance_by_position(change),
-        "drafts": round(change.increase(metric_names.DRAFTS)) if change.has(metric_names.DRAFTS) else None,
+        "drafts": _counted(change, metric_names.DRAFTS),
         "prefix_cache_hit_share": hits / queries if queries else None,
         "preemptions": round(change.increase(metric_names.PREEMPTIONS)),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -165,6 +166,15 @@ def resume(run_path: Path, given: Path | None, *, console: Console, unchecked: b
     _run(run, experiment, Plan(left, lengths=lengths, searches=searches, lossless=unasked), console)
 
 
+def start_or_go_on(path: Path, run_path: Path, *, argv: Sequence[str], console: Console) -> None:
+    """Run an experiment into this directory, or go on there. What was cut off before it had a plan begins anew."""
+    if (run_path / "plan.json").is_file():
+        resume(run_path, None, console=console)
+    else:
+        shutil.rmtree(run_path, ignore_errors=True)
+        start(path, run_path, argv=argv, console=console)
+
+
 def _run(run: RunDirectory, experiment: Experiment, plan: Plan, console: Console) -> None:
     expected = estimate(experiment, plan, origin=str(run.path))
     console.print(
@@ -196,6 +206,17 @@ def opened(run_path: Path) -> tuple[RunDirectory, Experiment]:
     """An existing run and its experiment."""
     run = RunDirectory.open(run_path)
     return run, run.experiment()
+
+
+def check_file(path: Path) -> None:
+    """Refuse an experiment's file that could not be run, from what is here already; nothing is fetched or started.
+
+    Raises:
+        ConfigError: saying why.
+    """
+    experiment = load_experiment(path)
+    check_workloads(experiment, base_dir=path.resolve().parent)
+    check_arms(experiment, base_dir=path.resolve().parent, origin=str(path))
 
 
 def check_workloads(experiment: Experiment, *, base_dir: Path) -> None:

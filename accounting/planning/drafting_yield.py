@@ -40,6 +40,16 @@ class DraftingYield:
         """E = 1 + sum of survival: the target's own token and the drafts that it kept (Leviathan et al., arXiv 2211.17192)."""
         return 1.0 + sum(self.survival)
 
+    def cut_to(self, tokens: float) -> DraftingYield:
+        """The same shape of survival, lower by one factor, so that a step makes `tokens`; as it is where it makes no more.
+
+        What is accepted behind an answer's end is accepted, and cut: a step makes less than its survival says.
+        """
+        kept = sum(self.survival)
+        if kept <= tokens - 1.0 or kept == 0.0:
+            return self
+        return replace(self, survival=tuple(s * max(0.0, tokens - 1.0) / kept for s in self.survival))
+
     def with_tokens_per_step(self, tokens: float) -> DraftingYield:
         """The same drafting, better or worse accepted: survival on the geometric curve that sums to `tokens - 1`.
 
@@ -82,9 +92,12 @@ def mixed(yields: Sequence[DraftingYield], tokens: Sequence[float]) -> DraftingY
     weights = [step / sum(steps) for step in steps]
     return replace(
         yields[0],
-        drafted=math.fsum(w * one.drafted for w, one in zip(weights, yields, strict=True)),
+        # Weights sum to one but for rounding.
+        drafted=min(
+            float(yields[0].k), math.fsum(w * one.drafted for w, one in zip(weights, yields, strict=True))
+        ),
         survival=tuple(
-            math.fsum(w * one.survival[i] for w, one in zip(weights, yields, strict=True))
+            min(1.0, math.fsum(w * one.survival[i] for w, one in zip(weights, yields, strict=True)))
             for i in range(yields[0].k)
         ),
     )
@@ -94,7 +107,7 @@ def _geometric(wanted: float, drafted: float, k: int) -> tuple[float, ...]:
     """k shares a, a q, a q^2, ... with a = drafted / k (the share of steps that draft) times q: one rate q for all positions."""
     if k == 0:
         return ()
-    share = drafted / k
+    share = min(1.0, drafted / k)
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2

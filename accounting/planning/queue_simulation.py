@@ -8,17 +8,20 @@ from the survival of the request's class. Seconds are simulated; nothing is read
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from accounting.planning.drafting_yield import OFF, DraftingYield, no_drafting
-from accounting.planning.step_cost import StepCost, StepWork
+from accounting.planning.step_cost import StepCost
 
 Floats = npt.NDArray[np.float64]
+#: Of an open loop's requests, as many may wait for their first token when the last one comes.
+LEAST_WAITING, WAITING_SHARE = 2, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +59,43 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """Seconds of each request, in the order of arrival; `ended_s`: when the last step did."""
+    """Seconds of each request, in the order of arrival; `ended_s`: when the last step did. `closed`: a closed loop's."""
 
     arrived_s: Floats
     first_token_s: Floats
     last_token_s: Floats
     output_tokens: Floats
     ended_s: float
+    closed: bool
+
+    @property
+    def kept_up(self) -> bool:
+        """Whether no queue grew: when the last request came, no more waited for their first token than chance makes wait.
+
+        A closed loop keeps up by its nature: nobody asks before being answered.
+        """
+        waiting = int((self.first_token_s > self.arrived_s[-1]).sum())
+        return self.closed or waiting <= max(LEAST_WAITING, WAITING_SHARE * len(self.arrived_s))
+
+    def after(self, requests: int) -> Simulated:
+        """Without the first requests: a closed loop begins with all its prompts at once."""
+        return replace(
+            self,
+            arrived_s=self.arrived_s[requests:],
+            first_token_s=self.first_token_s[requests:],
+            last_token_s=self.last_token_s[requests:],
+            output_tokens=self.output_tokens[requests:],
+        )
+
+    @property
+    def arriving_s(self) -> float:
+        """Seconds in which as many requests come as there are: what a rate of tokens is taken over.
+
+        A steady server answers as many as come; to count until the last answer would count a server that runs empty.
+        """
+        count = len(self.arrived_s)
+        span_s = float(self.arrived_s[-1] - self.arrived_s[0])
+        return span_s * count / (count - 1) if span_s > 0 else self.ended_s - float(self.arrived_s[0])
 
     @property
     def ttft_s(self) -> Floats:
@@ -119,10 +152,11 @@ class _Engine:
         largest = max((one.tokens for one in asked), default=0)
         if largest > policy.kv_tokens:
             raise ValueError(f"a request of {largest} tokens has no room in a cache of {policy.kv_tokens:g}")
-        self._asked, self._policy, self._cost = asked, policy, cost
+        self._asked, self._policy = asked, policy
         # A server that may draft pays for that in every step.
-        self._method = next((one.method for one in policy.drafting.values()), OFF)
-        self._random = np.random.default_rng(seed)
+        self._rates = cost.rates(next((one.method for one in policy.drafting.values()), OFF))
+        self._random = random.Random(seed)
+        self._held = 0
         self._waiting: deque[int] = deque()
         self._running: list[_Running] = []
         self._now_s = 0.0
@@ -143,44 +177,37 @@ class _Engine:
                 if closed and len(arrivals_s) < len(self._asked):
                     arrivals_s.append(self._now_s)
         output = np.asarray([one.output for one in self._asked], dtype=np.float64)
-        return Simulated(np.asarray(arrivals_s), self._first_s, self._last_s, output, self._now_s)
+        return Simulated(np.asarray(arrivals_s), self._first_s, self._last_s, output, self._now_s, closed)
 
     def _step(self) -> int:
         """Advance by one step; how many answers it completed."""
         self._admit()
         decoding = [one for one in self._running if one.to_prefill == 0]
         limit = self._policy.drafts_up_to
-        drafts = limit is None or len(decoding) <= limit
+        # vLLM looks its k up by all that are scheduled, those whose prompt is read included.
+        drafts = limit is None or len(self._running) <= limit
         accepted, drafted, passes = self._drafts(decoding if drafts else [])
         prefilled, ready = self._prefill(len(decoding) + int(drafted))
-        self._now_s += self._cost.seconds(
-            StepWork(
-                method=self._method,
-                sequences=len(decoding),
-                drafted=drafted,
-                draft_steps=passes,
-                context=sum(one.context for one in decoding),
-                prefilled=prefilled,
-            )
-        )
-        for index, one in enumerate(decoding):
-            self._advance(one, 1 + (int(accepted[index]) if drafts and len(accepted) else 0))
+        context = sum(one.context for one in decoding)
+        self._now_s += self._rates.seconds(len(decoding), drafted, passes, context, prefilled)
+        completed = 0
+        for one, kept in zip(decoding, accepted or [0] * len(decoding), strict=True):
+            completed += self._advance(one, 1 + kept)
         for one in ready:
             self._first_s[one.number] = self._now_s
-            self._advance(one, 1)
-        before = len(self._running)
-        self._running = [one for one in self._running if one.left > 0]
-        return before - len(self._running)
+            completed += self._advance(one, 1)
+        if completed:
+            self._running = [one for one in self._running if one.left > 0]
+        return completed
 
     def _admit(self) -> None:
-        held = sum(self._asked[one.number].tokens for one in self._running)
         while self._waiting and len(self._running) < self._policy.max_num_seqs:
             number = self._waiting[0]
-            held += self._asked[number].tokens
-            if held > self._policy.kv_tokens:
+            asked = self._asked[number]
+            if self._held + asked.tokens > self._policy.kv_tokens:
                 return
             self._waiting.popleft()
-            asked = self._asked[number]
+            self._held += asked.tokens
             drafting = self._policy.drafting.get(asked.label) or no_drafting()
             self._running.append(
                 _Running(
@@ -188,20 +215,21 @@ class _Engine:
                 )
             )
 
-    def _drafts(self, decoding: Sequence[_Running]) -> tuple[Floats, float, float]:
-        """Accepted drafts of each sequence, drafted ones of all, and passes of the drafter."""
-        k = max((one.drafting.k for one in decoding), default=0)
-        if k == 0:
-            return np.zeros(0), 0.0, 0.0
-        survival = np.zeros((len(decoding), k))
-        for row, one in zip(survival, decoding, strict=True):
-            row[: one.drafting.k] = one.drafting.survival
-        accepted = (survival > self._random.random(len(decoding))[:, None]).sum(axis=1)
-        return (
-            accepted.astype(np.float64),
-            float(sum(one.drafting.drafted for one in decoding)),
-            max(one.drafting.draft_steps for one in decoding),
-        )
+    def _drafts(self, decoding: Sequence[_Running]) -> tuple[list[int], float, float]:
+        """Accepted drafts of each sequence (none of any without a drafter), drafted ones of all, passes of the drafter."""
+        if not self._policy.drafting or not decoding:
+            return [], 0.0, 0.0
+        accepted, drafted, passes = [], 0.0, 0.0
+        for one in decoding:
+            drafting, drawn, kept = one.drafting, self._random.random(), 0
+            for survival in drafting.survival:
+                if drawn >= survival:
+                    break
+                kept += 1
+            accepted.append(kept)
+            drafted += drafting.drafted
+            passes = max(passes, drafting.draft_steps)
+        return accepted, drafted, passes
 
     def _prefill(self, used: int) -> tuple[int, list[_Running]]:
         """Prompt tokens of this step, and who is ready after it."""
@@ -218,9 +246,13 @@ class _Engine:
                 ready.append(one)
         return prefilled, ready
 
-    def _advance(self, one: _Running, tokens: int) -> None:
+    def _advance(self, one: _Running, tokens: int) -> bool:
+        """Give a sequence its tokens; whether its answer is complete."""
         made = min(tokens, one.left)
         one.left -= made
         one.context += made
-        if one.left == 0:
-            self._last_s[one.number] = self._now_s
+        if one.left:
+            return False
+        self._last_s[one.number] = self._now_s
+        self._held -= self._asked[one.number].tokens
+        return True

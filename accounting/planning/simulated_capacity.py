@@ -41,8 +41,9 @@ def simulated_capacity(simulate: Callable[[float], Simulated], slo: Slo, bounds:
     probes: list[Probed] = []
     seen: dict[float, SimulatedCapacity] = {}
     while (load := next_load(probes, bounds)) is not None:
-        seen[load] = at_load(load, simulate(load), slo)
-        meets = seen[load].attainment >= slo.attainment_floor
+        simulated = simulate(load)
+        seen[load] = at_load(load, simulated, slo)
+        meets = seen[load].attainment >= slo.attainment_floor and simulated.kept_up
         probes.append((load, Decision.MEETS if meets else Decision.MISSES))
     highest = bracket(probes).met
     found = seen[highest if highest is not None else min(seen)]
@@ -52,7 +53,7 @@ def simulated_capacity(simulate: Callable[[float], Simulated], slo: Slo, bounds:
 def at_load(load: float, simulated: Simulated, slo: Slo) -> SimulatedCapacity:
     """One load judged by its SLO; an answer of one token has no TPOT and cannot break that limit."""
     met = slo.kept(simulated.ttft_s, simulated.tpot_s, simulated.last_token_s - simulated.arrived_s)
-    whole_s = simulated.ended_s - float(simulated.arrived_s[0])
+    whole_s = simulated.arriving_s
     return SimulatedCapacity(
         load=load,
         slo_tokens_per_s=float(simulated.output_tokens[met].sum()) / whole_s,

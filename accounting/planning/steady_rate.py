@@ -17,11 +17,17 @@ from accounting.planning.step_cost import StepCost, StepWork
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestShape:
-    """Means over requests, tokens. `prefilled`: of the prompt, what no prefix cache had."""
+    """Means over requests, tokens.
 
-    prompt: float
+    Attributes:
+        prefilled: of the prompt, what no prefix cache had.
+        output: of the answer.
+        context: behind a sequence in the mean decode step.
+    """
+
     prefilled: float
     output: float
+    context: float
 
     def decode_steps(self, drafting: DraftingYield) -> float:
         """Steps of one request behind the one that makes its first token."""
@@ -54,7 +60,7 @@ def mean_step(streams: float, drafting: DraftingYield, shape: RequestShape) -> S
         sequences=decoding,
         drafted=decoding * drafting.drafted,
         draft_steps=drafting.draft_steps,
-        context=decoding * (shape.prompt + shape.output / 2),
+        context=decoding * shape.context,
         prefilled=arriving * shape.prefilled,
     )
 

@@ -22,6 +22,8 @@ from accounting.planning.drafting_yield import OFF
 
 #: Windows more than there are parts, so that a misfit can show.
 SPARE_WINDOWS = 2
+#: What a method adds, in the order of the fit.
+_OWN = ("step", "sequence", "draft pass", "draft pass of a sequence")
 Floats = npt.NDArray[np.float64]
 
 
@@ -56,6 +58,33 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True)
+class StepRates:
+    """Seconds for each of what is in a step of one method; `fixed`: whatever is in it."""
+
+    fixed: float
+    sequence: float
+    judged: float
+    context: float
+    prefilled: float
+    draft_pass: float
+    draft_pass_of_sequence: float
+
+    def seconds(
+        self, sequences: float, drafted: float, draft_steps: float, context: float, prefilled: float
+    ) -> float:
+        """Of one step; amounts as in `StepWork`."""
+        passes = draft_steps * (self.draft_pass + self.draft_pass_of_sequence * sequences)
+        return (
+            self.fixed
+            + self.sequence * sequences
+            + self.judged * drafted
+            + self.context * context
+            + self.prefilled * prefilled
+            + passes
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StepCost:
     """Fitted parts, seconds each; `misfit`: root of the mean squared relative error, with the degrees of freedom that are left.
 
@@ -85,7 +114,23 @@ class StepCost:
         Raises:
             ValueError: for a method that no window showed.
         """
-        return math.fsum(self.by_cause(work).values())
+        return self.rates(work.method).seconds(
+            work.sequences, work.drafted, work.draft_steps, work.context, work.prefilled
+        )
+
+    def rates(self, method: str) -> StepRates:
+        """The same for many steps of one method.
+
+        Raises:
+            ValueError: for a method that no window showed.
+        """
+        self._check(StepWork(method=method, sequences=0))
+        known = dict(self.parts)
+        own = {part: known.get(f"{method}: {part}", 0.0) for part in _OWN}
+        return StepRates(
+            known["step"] + own["step"], known["sequence"] + own["sequence"], known["judged token"],
+            known["context token"], known["prefilled token"], own["draft pass"], own["draft pass of a sequence"],
+        )  # fmt: skip
 
     def predicted(self, work: StepWork) -> Predicted:
         """With its interval: the spread between windows, and how little the fit knows of such work.
@@ -113,12 +158,7 @@ class StepCost:
 def part_names(methods: Sequence[str]) -> list[str]:
     """What a step's time is made of, in the order of the fit."""
     shared = ["step", "sequence", "judged token", "context token", "prefilled token"]
-    own = [
-        f"{method}: {part}"
-        for method in methods
-        for part in ("step", "sequence", "draft pass", "draft pass of a sequence")
-    ]
-    return shared + own
+    return shared + [f"{method}: {part}" for method in methods for part in _OWN]
 
 
 def _amounts(work: StepWork, methods: Sequence[str]) -> list[float]:

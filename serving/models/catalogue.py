@@ -83,6 +83,16 @@ def classify_model(text: str, *, base_dir: Path, copies: Collection[str] | None 
     raise _unknown_model(text, copies)
 
 
+def name_anywhere(text: str, *, base_dir: Path) -> str:
+    """The same model named from any directory: a path becomes whole, every other name stays.
+
+    Raises:
+        ModelError: if it names no model.
+    """
+    source = classify_model(text, base_dir=base_dir)
+    return str(source.path) if isinstance(source, LocalPath) else text
+
+
 def _shipped() -> str:
     names = zoo_names()
     return f", a draft that ships ({', '.join(names)})" if names else ""

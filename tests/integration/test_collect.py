@@ -228,6 +228,28 @@ def test_what_cannot_be_collected_is_said(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "give --url, or --target alone"),
+        (
+            ["--url", "http://127.0.0.1:9", "--target", "smollm2-135m-instruct"],
+            "give --url, or --target alone",
+        ),
+        (["--target", "smollm2-135m-instruct", "--model", "x"], "give --url, or --target alone"),
+        (["--target", "no-such-model"], "no-such-model"),
+        (["--target", "smollm2-135m-instruct", "--workload", "chatt"], "chatt"),
+    ],
+)
+def test_who_is_asked_is_said_once_and_before_a_server_starts(
+    kilotoken: Command, tmp_path: Path, options: list[str], said: str
+) -> None:
+    done = kilotoken("collect", "--out", "out", "--workload", "chat", *options)
+    assert done.returncode in (2, 4), done.stderr
+    assert said in " ".join(done.stderr.split())
+    assert not (tmp_path / "out" / "server.log").exists()
+
+
 def test_a_server_that_is_gone_is_said_and_what_came_is_kept(
     kilotoken: Command, tmp_path: Path, started: Start
 ) -> None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from serving.models.checkpoint_facts import read_checkpoint_facts
 from workbench.collect_command import CollectRequest, collect
 from workbench.drafting.given_traces import SUMMARY
 from workbench.drafting.request import MakeRequest
-from workbench.drafting.sections import server_with
-from workbench.models import ResolvedModel
-from workbench.server_under_test import placement_for, started_server
+from workbench.target_server import target_server
 
 ASKING_STREAMS = 48
 
 
 def ask_target(
     request: MakeRequest,
-    target: ResolvedModel,
     *,
     argv: Sequence[str],
     stop_after_s: float,
@@ -30,10 +25,8 @@ def ask_target(
     Raises:
         KilotokenError: if the server does not start or does not answer; answers that came are kept.
     """
-    facts = read_checkpoint_facts(Path(target.served_from))
-    config = server_with(request.target, facts, {"method": "off"}, dtype="auto", streams=ASKING_STREAMS)
-    placement, log = placement_for(config, report=say), request.out / "asking.log"
-    with started_server(config, placement, log_path=log, report=say) as server:
+    log = request.out / "asking.log"
+    with target_server(request.target, streams=ASKING_STREAMS, log=log, say=say) as server:
         asked = CollectRequest(
             url=server.base_url,
             workloads=request.workloads,

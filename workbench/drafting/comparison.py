@@ -11,7 +11,7 @@ from typing import Any
 from accounting.prices import Price
 from loadtest.workloads import Split, load_workload
 from loadtest.workloads.catalogue import relocated
-from serving.models.catalogue import LocalPath, classify_model
+from serving.models.catalogue import name_anywhere
 from workbench.drafting.time_budget import REPEATS
 from workbench.run_directory import RunDirectory, write_json
 
@@ -52,7 +52,7 @@ def write_comparison_experiment(
         "name": "draft-comparison",
         "question": f"Does the draft {draft.name} make tokens of {target} cheaper at one stream?",
         "server": {
-            "model": {"name": _as_named(target), "max_model_len": max_model_len},
+            "model": {"name": name_anywhere(target, base_dir=Path.cwd()), "max_model_len": max_model_len},
             "batching": {"max_num_seqs": 8},
             "kv_cache": {"enable_prefix_caching": False},
             "engine": {"enforce_eager": True},
@@ -70,12 +70,6 @@ def write_comparison_experiment(
         "slo": {"ttft_s": None, "tpot_s": 1.0, "attainment_floor": 0.95},
     }  # fmt: skip
     write_json(path, document)
-
-
-def _as_named(target: str) -> str:
-    """A packaged model or a hub id as it is, a directory by its whole path."""
-    source = classify_model(target, base_dir=Path.cwd())
-    return str(source.path) if isinstance(source, LocalPath) else target
 
 
 def comparison_rows(run: Path) -> list[Document]:

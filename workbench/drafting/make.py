@@ -83,7 +83,7 @@ def make_draft(
         answers = partial(take_traces, request.traces, request.out / "traces", target=names)
     else:
         left_s = max(0.0, planned.asking_s - stages.spent_s("asking"))
-        answers = partial(ask_target, request, target, argv=argv, stop_after_s=left_s, say=tell)
+        answers = partial(ask_target, request, argv=argv, stop_after_s=left_s, say=tell)
     collected = stages.once("asking", answers)
     result = stages.once("training", partial(train_draft, request, job, say=tell))
     checked = stages.once("check", partial(_check, request, tell), counts=lambda found: bool(found["passed"]))

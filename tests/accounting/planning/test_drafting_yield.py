@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,3 +49,22 @@ def test_what_cannot_be_is_refused() -> None:
         lookup(0.5, 0.5, 0.3)
     with pytest.raises(ValueError, match="one policy"):
         mixed([lookup(1.2, 0.4, 0.3), no_drafting()], [1, 1])
+
+
+def test_rounding_makes_no_share_above_one() -> None:
+    draw = random.Random(1)
+    for _ in range(500):
+        tokens = [draw.uniform(1, 100) for _ in range(3)]
+        each = [always_drafting("d", [a**i for i in (1, 2, 3)]) for a in (draw.random(), draw.random(), 1.0)]
+        one = mixed(each, tokens)
+        assert one.with_tokens_per_step(1.0 + one.drafted).tokens_per_step == pytest.approx(4.0)
+    assert mixed([always_drafting("d", (1.0, 1.0))] * 3, [0.1, 0.2, 0.7]).survival == pytest.approx(
+        (1.0, 1.0)
+    )
+
+
+def test_what_is_cut_at_the_end_lowers_all_positions_alike() -> None:
+    one = always_drafting("d", (0.8, 0.4))
+    assert one.cut_to(1.6).survival == pytest.approx((0.4, 0.2))
+    assert one.cut_to(3.0) == one
+    assert one.cut_to(1.0).survival == (0.0, 0.0)

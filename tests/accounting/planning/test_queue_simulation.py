@@ -39,7 +39,10 @@ def test_a_closed_loop_delivers_what_the_arithmetic_says(drafting: object, strea
     labels = {} if drafting == no_drafting() else {"chat": DRAFT}
     done = simulate_closed(streams, asked(40 * streams), policy(drafting=labels), COST, seed=3)
     predicted = steady_rate(
-        streams, labels.get("chat", no_drafting()), RequestShape(prompt=100, prefilled=100, output=61), COST
+        streams,
+        labels.get("chat", no_drafting()),
+        RequestShape(prefilled=100, output=61, context=130.5),
+        COST,
     )
     assert 61 * 40 * streams / done.ended_s == pytest.approx(predicted.tokens_per_s, rel=0.04)
 

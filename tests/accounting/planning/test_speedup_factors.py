@@ -12,7 +12,7 @@ from accounting.planning.speedup_factors import speedup_factors
 from accounting.planning.steady_rate import RequestShape, steady_rate
 from tests.accounting.planning import engines
 
-SHAPE = RequestShape(prompt=100, prefilled=100, output=61)
+SHAPE = RequestShape(prefilled=100, output=61, context=130.5)
 COST = engines.fitted()
 DRAFT = always_drafting("draft_model", (0.6, 0.4, 0.25))
 LOOKUP = DraftingYield(method="ngram", k=2, drafted=0.8, survival=(0.3, 0.2), draft_steps=0.0)

@@ -16,7 +16,7 @@ from accounting.planning.steady_rate import (
 )
 from tests.accounting.planning import engines
 
-SHAPE = RequestShape(prompt=100, prefilled=100, output=61)
+SHAPE = RequestShape(prefilled=100, output=61, context=130.5)
 DRAFT = always_drafting("draft_model", (0.6, 0.4, 0.25))
 
 
